@@ -1,0 +1,471 @@
+"""The driver contract, version 1.0. Each docstring is the contract of its method.
+
+A driver moves opaque envelopes between states, atomically, and holds no policy: backoff, attempt limits, visibility
+timeouts, routing, headers and serialization live in the core, once.
+
+Rules for every method
+======================
+
+1. *Batch in, positional outcomes out.* `len(out) == len(in)`, and the items of a batch apply in order. A batch over
+   `traits.limits.max_batch` raises `InvalidArgument`; it is never split in silence. An empty batch returns an empty
+   list without I/O.
+2. Everything is validated before any effect.
+3. Only `DriverError`s escape (and `ConfigurationError` from `connect()`), with the native error as `__cause__`.
+   `DriverUnavailable` means *unknown whether applied*, and also covers a call that the backend left unanswered for the
+   driver's command time-out. Every mutating method is safe to send again: enqueueing and settling take effect once,
+   although the second outcome may differ (DUPLICATE, STALE); the others act again on what they find; a `reserve` sent
+   again may strand leases, which lapse. `QueueFull` means that nothing of the call was applied for want of room.
+   A driver never retries, except a transaction that the server itself refused or rolled back.
+4. *One clock: the backend's.* Durations are float seconds, finite, from 0 to `limits.max_delay`, rounded up to
+   `limits.time_resolution`. A client's wrong clock has no effect. The clock is read after locks are taken.
+5. Safe for concurrent calls from many tasks of one event loop. Several drivers may be open on one store in one process,
+   on other threads and loops. In a forked child the parent's driver raises `DriverClosed`.
+6. Every method is a checkpoint. A cancelled call applies each item fully or not at all. A cancelled `reserve` may leave
+   leases that nobody knows; they lapse.
+7. Before `connect()` and after `disconnect()` every method but `connect`, `disconnect` and `prepare_storage` raises
+   `DriverClosed`.
+8. Payloads and results are any bytes: empty, NUL, not UTF-8.
+
+What time does by itself
+========================
+
+*scheduled becomes ready* when due (due exactly now included), and *leased becomes ready* when the lease ends
+(`lease end <= now`); nothing has to run for that. A lapsed lease whose cancellation was requested is cancelled; else a
+waiting task with `now >= enqueued_at + expires_after` is dead (reason `expired`). A live lease never expires and may
+still complete. From that moment `reserve` never delivers the task, `get_tasks` shows it ended, and its dedupe key is
+free. Lists, and the totals of `queue_stats`, show it at the latest after a `maintain()` that reports `more=False`; the
+gauges at once if `EXACT_STATS`.
+
+Order, for one consumer: within a queue priority descending, `available_at`, enqueue order (if `STRICT_ORDER`).
+`available_at` is max(acceptance, what was asked) at first, settle time + delay after Retry or Release, the lease's end
+when it lapsed, now after replay. Enqueue order is that of the first acceptance, and never changes. A task that a
+caller's own transaction committed later than that time may come up to a second out of order.
+
+Retention
+=========
+
+A completed record stays at least `keep_for`, a cancelled one at least `remember_for`, a dead one until it is replayed,
+deleted or purged (or the driver's setting `dead_retention`). An id stays known while its record exists, and at least
+`remember_for` after it finished. The first `maintain()` after that forgets it.
+"""
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Self, final
+
+import anyio
+import anyio.lowlevel
+
+from asynctasq.contract import checks
+from asynctasq.contract.driver_hooks import DriverHooks
+from asynctasq.contract.envelopes import (
+    Delivery,
+    Finding,
+    MaintenanceReport,
+    NewTask,
+    QueueStats,
+    Receipt,
+    TaskPage,
+    TaskRecord,
+    TaskState,
+)
+from asynctasq.contract.features import Pausing, Transactions, WakeUps, WorkerReports
+from asynctasq.contract.settlements import (
+    CancelOutcome,
+    EnqueueOutcome,
+    ExtendOutcome,
+    ReplayOutcome,
+    Settlement,
+    SettleOutcome,
+)
+from asynctasq.contract.traits import DriverTraits
+from asynctasq.errors import DriverClosed, InvalidArgument
+
+
+class Driver(DriverHooks):
+    """A connection to one backend and namespace. See the module's docstring for the rules of every method.
+
+    The public methods are final: they check (open, arguments, limits) and call the author's hook of the same name with
+    an underscore. An author writes behaviour only.
+    """
+
+    traits: DriverTraits
+    """Valid once `connect()` has returned."""
+    wake_ups: WakeUps | None = None
+    transactions: Transactions | None = None
+    pausing: Pausing | None = None
+    worker_reports: WorkerReports | None = None
+
+    _open_in_process: int | None = None
+    _calls_in_flight: int = 0
+    _all_calls_done: anyio.Event | None = None
+
+    # -- life
+
+    @final
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    @final
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.disconnect()
+
+    @final
+    async def connect(self) -> None:
+        """Open the driver. On an open driver it does nothing; after `disconnect()` it may be called again.
+
+        A store without a schema, or one that is embedded in the process, prepares itself here.
+
+        Raises:
+            ConfigurationError: what can never work (a server too old, an isolation level refused).
+            DriverUnavailable: the backend does not answer.
+            StorageMissing: no schema, or an older one; the message names the command that creates it.
+            StorageTooNew: the schema is newer than this driver.
+        """
+        if self._open_in_process is not None and self._open_in_process != os.getpid():
+            raise DriverClosed(_AFTER_FORK)
+        await anyio.lowlevel.checkpoint()
+        if self._open_in_process is None:
+            await self._connect()
+            self._calls_in_flight = 0
+            self._open_in_process = os.getpid()
+
+    @final
+    async def disconnect(self) -> None:
+        """Wait for the calls in flight, then close. Idempotent. It touches no lease.
+
+        In a forked child it lets go of the parent's driver without a word to the backend.
+        """
+        await anyio.lowlevel.checkpoint()
+        opened_in, self._open_in_process = self._open_in_process, None
+        if opened_in is None or opened_in != os.getpid():
+            return
+        with anyio.CancelScope(shield=True):
+            if self._calls_in_flight:
+                self._all_calls_done = anyio.Event()
+                await self._all_calls_done.wait()
+                self._all_calls_done = None
+            await self._disconnect()
+
+    @final
+    async def prepare_storage(self, *, dry_run: bool = False) -> list[str]:
+        """Create or upgrade tables, scripts and the version mark, as one whole.
+
+        Idempotent, and safe for concurrent callers. Needs no `connect()`. Returns the statements that it ran, or that
+        it would run if `dry_run`; empty when the storage is up to date.
+
+        Raises:
+            StorageTooNew: the schema is newer than this driver.
+        """
+        await anyio.lowlevel.checkpoint()
+        return await self._prepare_storage(dry_run=dry_run)
+
+    # -- tasks move
+
+    @final
+    async def enqueue_many(self, tasks: Sequence[NewTask]) -> list[EnqueueOutcome]:
+        """Store tasks. Atomic: the whole batch.
+
+        On return the batch is durable (if `DURABLE`) and visible. A known id is a duplicate of that id: the stored
+        task is unchanged, and the rest of the batch proceeds; this wins over dedupe. A `dedupe_key` held by a waiting
+        or leased task of that queue, or by an earlier task of the batch, is a duplicate of its holder.
+
+        Raises:
+            InvalidArgument, PayloadTooLarge: one task is out of bounds; none was stored.
+            QueueFull: the store has no room; none was stored.
+            DriverUnavailable: unknown whether applied. Sent again, no id is stored twice.
+        """
+        self._enter()
+        try:
+            checks.check_new_tasks(tasks, self.traits.limits)
+            if not tasks:
+                await anyio.lowlevel.checkpoint()
+                return []
+            return await self._enqueue_many(tasks)
+        finally:
+            self._leave()
+
+    @final
+    async def reserve(self, queues: Sequence[str], *, limit: int, lease: float, worker: str) -> list[Delivery]:
+        """Take up to `limit` due tasks under a lease of `lease` seconds. Atomic: each delivery.
+
+        It never waits for tasks. Queues are served in the given order, in strict order inside each; paused queues are
+        left out. **No task is in two live leases.** Each delivery adds one to `attempt` and has a fresh receipt.
+        It may return fewer than are eligible, even none, while it clears what time has ended, but every call makes
+        progress: an empty list is no proof of an empty queue.
+
+        Raises:
+            DriverUnavailable: unknown whether applied. Leases that nobody knows lapse.
+        """
+        self._enter()
+        try:
+            limits = self.traits.limits
+            checks.check_identifiers("queue", queues)
+            checks.check_limit("limit", limit, limits)
+            checks.check_duration("lease", lease, limits, positive=True)
+            checks.check_text("worker", worker)
+            if not queues:
+                await anyio.lowlevel.checkpoint()
+                return []
+            return await self._reserve(_unique(queues), limit=limit, lease=lease, worker=worker)
+        finally:
+            self._leave()
+
+    @final
+    async def settle_many(self, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
+        """End deliveries: any mix of settlements, in a number of round trips that does not depend on the batch.
+        Atomic: each item.
+
+        `STALE`, without effect or exception: the lease ended, the task was redelivered, settled, deleted, or never
+        issued; also the second of two equal receipts. Otherwise `APPLIED`. Retry and Release of a task whose
+        cancellation was requested, or that has expired, end it so (`APPLIED`; the failure is kept; cancellation wins
+        over expiry). A result is visible together with its completion. `follow_ups` are stored in the same atomic
+        step, after the completion has freed its dedupe key; a duplicate follow-up is skipped; a STALE item stores
+        none. Bury keeps payload, attempts and failures. Release gives the attempt back.
+
+        Raises:
+            QueueFull, DriverUnavailable: send the same batch again. STALE then means "applied or lost".
+        """
+        self._enter()
+        try:
+            checks.check_settlements(settlements, self.traits.limits)
+            if not settlements:
+                await anyio.lowlevel.checkpoint()
+                return []
+            return await self._settle_many(settlements)
+        finally:
+            self._leave()
+
+    @final
+    async def extend_many(self, receipts: Sequence[Receipt], *, lease: float) -> list[ExtendOutcome]:
+        """Heartbeat. Each lease's new end is max(its current end, now + `lease` seconds). Atomic: each item.
+
+        Stale as in `settle_many`; equal receipts both apply. A requested cancellation rides on the outcome.
+        """
+        self._enter()
+        try:
+            checks.check_receipts(receipts, self.traits.limits)
+            checks.check_duration("lease", lease, self.traits.limits, positive=True)
+            if not receipts:
+                await anyio.lowlevel.checkpoint()
+                return []
+            return await self._extend_many(receipts, lease=lease)
+        finally:
+            self._leave()
+
+    # -- tasks are managed
+
+    @final
+    async def cancel_many(self, ids: Sequence[str]) -> list[CancelOutcome]:
+        """Cancel tasks. Atomic: each item.
+
+        Waiting or already cancelled: `CANCELLED`. Leased: `REQUESTED`; a later Complete or Bury still stands, while
+        Retry, Release and a lapse end the task as cancelled. Completed, dead, or known without a record: `TOO_LATE`.
+        Unknown: `NOT_FOUND`.
+        """
+        self._enter()
+        try:
+            self._check_ids(ids)
+            if not ids:
+                await anyio.lowlevel.checkpoint()
+                return []
+            return await self._cancel_many(ids)
+        finally:
+            self._leave()
+
+    @final
+    async def replay_many(self, ids: Sequence[str]) -> list[ReplayOutcome]:
+        """Make dead letters ready again. Atomic: each item.
+
+        Attempts 0, available now, failures kept, `expires_after` and `cancel_requested` cleared, the dedupe key taken
+        again: held by another task, it is `DUPLICATE` and the dead letter is unchanged. Not dead: `NOT_DEAD`. No
+        record: `NOT_FOUND`.
+        """
+        self._enter()
+        try:
+            self._check_ids(ids)
+            if not ids:
+                await anyio.lowlevel.checkpoint()
+                return []
+            return await self._replay_many(ids)
+        finally:
+            self._leave()
+
+    @final
+    async def delete_many(self, ids: Sequence[str]) -> list[bool]:
+        """Delete records, and forget their ids. Any record but a leased one; False for that, and for no record.
+        Atomic: each item."""
+        self._enter()
+        try:
+            self._check_ids(ids)
+            if not ids:
+                await anyio.lowlevel.checkpoint()
+                return []
+            return await self._delete_many(ids)
+        finally:
+            self._leave()
+
+    @final
+    async def purge(self, queues: Sequence[str], *, states: Sequence[TaskState] | None = None) -> None:
+        """Remove every task of these queues that is in one of `states` (None: all of them, leased included, whose
+        receipts go stale). Forgets the ids; keeps totals and pauses. Atomic: each task."""
+        self._enter()
+        try:
+            checks.check_identifiers("queue", queues)
+            wanted = None if states is None else tuple(dict.fromkeys(TaskState(state) for state in states))
+            if not queues or wanted == ():
+                await anyio.lowlevel.checkpoint()
+                return
+            await self._purge(_unique(queues), states=wanted)
+        except ValueError as error:
+            raise InvalidArgument(f"{error}; wanted states of {', '.join(TaskState)}") from error
+        finally:
+            self._leave()
+
+    # -- looking
+
+    @final
+    async def get_tasks(self, ids: Sequence[str]) -> dict[str, TaskRecord]:
+        """The records of these ids, each as of one instant. Missing ids are absent. Changes nothing."""
+        self._enter()
+        try:
+            self._check_ids(ids)
+            if not ids:
+                await anyio.lowlevel.checkpoint()
+                return {}
+            return await self._get_tasks(_unique(ids))
+        finally:
+            self._leave()
+
+    @final
+    async def list_tasks(
+        self,
+        *,
+        queue: str | None = None,
+        state: TaskState | None = None,
+        name: str | None = None,
+        correlation_id: str | None = None,
+        older_than: float | None = None,
+        limit: int = 100,
+        after: str | None = None,
+    ) -> TaskPage:
+        """One page of the tasks that match every filter given, in an order that is the driver's own.
+
+        A page may be short, even empty: only `after=None` in the page ends the list; otherwise pass it on. A task that
+        stays unchanged comes exactly once. `older_than` is seconds since `enqueued_at`. Each call does bounded work.
+
+        Raises:
+            InvalidArgument: `after` came from no page of this driver.
+        """
+        self._enter()
+        try:
+            if queue is not None:
+                checks.check_identifier("queue", queue)
+            for what, text in (("name", name), ("correlation_id", correlation_id)):
+                if text is not None:
+                    checks.check_text(what, text)
+            if older_than is not None:
+                checks.check_duration("older_than", older_than, self.traits.limits)
+            checks.check_limit("limit", limit, self.traits.limits)
+            return await self._list_tasks(
+                queue=queue,
+                state=None if state is None else _state(state),
+                name=name,
+                correlation_id=correlation_id,
+                older_than=older_than,
+                limit=limit,
+                after=after,
+            )
+        finally:
+            self._leave()
+
+    @final
+    async def queue_stats(self, queues: Sequence[str] | None = None) -> dict[str, QueueStats]:
+        """Gauges, ages and totals per queue. None: every queue with tasks, totals or a pause. A queue that is not
+        known has zeros. May cost O(live tasks); the core asks at most every 5 seconds."""
+        self._enter()
+        try:
+            if queues is not None:
+                checks.check_identifiers("queue", queues)
+                if not queues:
+                    await anyio.lowlevel.checkpoint()
+                    return {}
+            return await self._queue_stats(None if queues is None else _unique(queues))
+        finally:
+            self._leave()
+
+    @final
+    async def now(self) -> datetime:
+        """The backend's clock, aware UTC."""
+        self._enter()
+        try:
+            return await self._now()
+        finally:
+            self._leave()
+
+    # -- care
+
+    @final
+    async def maintain(self, *, limit: int) -> MaintenanceReport:
+        """Store what time ended and forget what is due, at most about `limit` tasks. Any worker, any time,
+        concurrently."""
+        self._enter()
+        try:
+            checks.check_limit("limit", limit, self.traits.limits)
+            return await self._maintain(limit=limit)
+        finally:
+            self._leave()
+
+    @final
+    async def diagnose(self) -> list[Finding]:
+        """What an operator should change in this store: isolation, eviction, persistence, versions, old snapshots."""
+        self._enter()
+        try:
+            await anyio.lowlevel.checkpoint()
+            return await self._diagnose()
+        finally:
+            self._leave()
+
+    # -- for the public methods, and for the author's features
+
+    @final
+    def check_open(self) -> None:
+        """Raise `DriverClosed` unless the driver is open in this process. Feature objects begin with it."""
+        if self._open_in_process != os.getpid():
+            raise DriverClosed(_NOT_CONNECTED if self._open_in_process is None else _AFTER_FORK)
+
+    def _enter(self) -> None:
+        self.check_open()
+        self._calls_in_flight += 1
+
+    def _leave(self) -> None:
+        self._calls_in_flight -= 1
+        if self._all_calls_done is not None and self._calls_in_flight == 0:
+            self._all_calls_done.set()
+
+    def _check_ids(self, ids: Sequence[str]) -> None:
+        checks.check_identifiers("id", ids)
+        checks.check_batch("ids", len(ids), self.traits.limits)
+
+
+_NOT_CONNECTED = "the driver is not connected: `await driver.connect()`, or `async with driver:`"
+_AFTER_FORK = (
+    "this driver was connected in the parent of this process. A connection can't be shared across a fork: "
+    "create and connect a driver of its own in the child"
+)
+
+
+def _unique(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _state(state: object) -> TaskState:
+    try:
+        return TaskState(state)
+    except ValueError as error:
+        raise InvalidArgument(f"state is {state!r}; wanted one of {', '.join(TaskState)}") from error

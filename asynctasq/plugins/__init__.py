@@ -1,0 +1,1 @@
+"""Finding and loading other people's code."""
