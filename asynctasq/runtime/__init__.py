@@ -1,0 +1,1 @@
+"""How tasks move, free of any backend."""

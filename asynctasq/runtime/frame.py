@@ -1,0 +1,136 @@
+"""What a payload looks like inside. A driver stores it and never looks in.
+
+Version 1, byte by byte (integers are big-endian):
+
+======  ========  ==================================================================================
+offset  length    meaning
+======  ========  ==================================================================================
+0       1         major version: 1. A frame of a higher major version is not read; it is parked
+1       1         minor version: 0. A higher minor version has only added headers
+2       2         H, the length of the headers
+4       1         S, the length of the signature; 0 without one
+5       H         headers: a MessagePack map with short string keys (`Headers`)
+5+H     S         signature, over the identity of the task, the headers and the body
+5+H+S   the rest  body: the arguments, encoded by the serializer that the headers name
+======  ========  ==================================================================================
+
+Unknown headers are ignored, and survive wherever a frame is passed on, since frames are passed on as they are. An absent
+header means the default that stands in `Headers`, which is part of the format: it never changes within version 1.
+Reading the headers never touches the body, so that lists can show a task's options without its arguments.
+"""
+
+import struct
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from asynctasq.errors import DeserializationError, SerializationError
+
+MAJOR = 1
+MINOR = 0
+MAX_STORED_BYTES = 1024 * 1024
+"""A stored payload longer than this is refused by its length, before anything of it is decoded."""
+
+_PREFIX = struct.Struct(">BBHB")
+_PREFIX_BYTES = _PREFIX.size
+_KNOWN_HEADERS = 1024
+
+RetryStrategy = Literal["exponential", "fixed"]
+
+
+class Headers(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    rename={
+        "content_type": "ct",
+        "max_attempts": "ma",
+        "retry_strategy": "rs",
+        "retry_delay": "rd",
+        "retry_max_delay": "rm",
+        "timeout": "to",
+        "visibility_timeout": "vt",
+        "trace": "tr",
+    },
+):
+    """What the worker needs to know of a task beyond its envelope. Durations are seconds."""
+
+    content_type: str = "msgpack"
+    max_attempts: int = 3
+    retry_strategy: RetryStrategy = "exponential"
+    retry_delay: float = 60.0
+    retry_max_delay: float = 3600.0
+    timeout: float | None = None
+    visibility_timeout: float = 3600.0
+    trace: Mapping[str, str] | None = None
+    """W3C trace context: `traceparent`, `tracestate`."""
+
+
+class Frame(Struct, frozen=True):
+    """A payload, taken apart."""
+
+    headers: Headers
+    body: bytes
+    signature: bytes = b""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Headers).decode
+_decoded: dict[bytes, Headers] = {}
+
+
+def encode_headers(headers: Headers) -> bytes:
+    """The headers as they stand in a frame. Worth keeping: most tasks of one name have the same ones.
+
+    Raises:
+        SerializationError: they have more than 65,535 bytes.
+    """
+    encoded = _encode(headers)
+    if len(encoded) > 0xFFFF:
+        raise SerializationError(f"the headers have {len(encoded)} bytes; at most 65535 fit. Shorten the trace state")
+    return encoded
+
+
+def encode_frame(encoded_headers: bytes, body: bytes, signature: bytes = b"") -> bytes:
+    """A payload from headers that were encoded before, and a body."""
+    return _PREFIX.pack(MAJOR, MINOR, len(encoded_headers), len(signature)) + encoded_headers + signature + body
+
+
+def is_newer_frame(payload: bytes) -> bool:
+    """True for a frame of a major version that this core does not read: another worker may."""
+    return bool(payload) and payload[0] > MAJOR
+
+
+def decode_frame(payload: bytes) -> Frame:
+    """Take a payload apart, without touching the body.
+
+    Raises:
+        DeserializationError: it is not a frame of version 1.
+    """
+    if len(payload) < _PREFIX_BYTES or payload[0] != MAJOR:
+        raise DeserializationError(f"the payload ({len(payload)} bytes) is not a frame of version {MAJOR}")
+    _, _, headers_bytes, signature_bytes = _PREFIX.unpack_from(payload)
+    headers_end = _PREFIX_BYTES + headers_bytes
+    body_start = headers_end + signature_bytes
+    if body_start > len(payload):
+        raise DeserializationError(f"the payload ends after {len(payload)} bytes, within its headers")
+    headers = _headers(payload[_PREFIX_BYTES:headers_end])
+    return Frame(headers, payload[body_start:], payload[headers_end:body_start])
+
+
+def _headers(encoded: bytes) -> Headers:
+    """Equal bytes give the same object: most tasks of one name share their headers."""
+    known = _decoded.get(encoded)
+    if known is not None:
+        return known
+    try:
+        headers = _decode(encoded)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise DeserializationError(f"the payload's headers can't be decoded: {error}") from error
+    if len(_decoded) >= _KNOWN_HEADERS:
+        _decoded.clear()
+    _decoded[encoded] = headers
+    return headers

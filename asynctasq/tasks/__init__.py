@@ -1,0 +1,1 @@
+"""How a task is written, named and called."""
