@@ -1,0 +1,70 @@
+# Needs python3 (3.11 or newer), make and the package index; every target sets up what it needs under .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PROJECTS := -e . -e drivers/redis -e drivers/postgres -e drivers/mysql -e drivers/sqlite -e conformance
+MANIFESTS := pyproject.toml constraints.txt conformance/pyproject.toml $(wildcard drivers/*/pyproject.toml)
+PIP := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
+TEST_ARGUMENTS ?=
+URL ?=
+PATHS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test fast check format conformance mutants benchmark constraints clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "asynctasq needs Python 3.11 or newer; found `$(PYTHON) --version 2>&1`. Run: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+
+$(VENV)/.runtime: $(BIN)/uv $(MANIFESTS)
+	$(PIP) -e . -e drivers/sqlite uvloop
+	@touch $@
+
+$(VENV)/.development: $(BIN)/uv $(MANIFESTS)
+	$(PIP) $(PROJECTS) --group dev
+	@touch $(VENV)/.runtime $@
+
+setup: $(VENV)/.development ## everything that development needs, in .venv
+
+demo: $(VENV)/.runtime ## index real source trees with two workers, one of which is killed
+	@$(BIN)/asynctasq demo $(if $(URL),--url "$(URL)") $(PATHS)
+
+test: $(VENV)/.development ## the whole test suite
+	$(BIN)/python -m pytest $(TEST_ARGUMENTS)
+
+fast: $(VENV)/.development ## the tests that need no process of their own
+	$(BIN)/python -m pytest -m "not slow" $(TEST_ARGUMENTS)
+
+check: $(VENV)/.development ## lint, types, import floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.development ## put the code in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+conformance: $(VENV)/.development ## run the conformance suite on every installed driver, and print the table
+	$(BIN)/asynctasq-conformance run --installed
+
+mutants: $(VENV)/.development ## show that the conformance suite fails every wrong driver
+	$(BIN)/python -m asynctasq_conformance.mutants
+
+benchmark: $(VENV)/.development ## no-op tasks per second beside the raw store cycle
+	$(BIN)/python benchmarks/drain.py
+	$(BIN)/python benchmarks/enqueue.py
+
+constraints: $(VENV)/.development ## write constraints.txt anew
+	UV_PYTHON_DOWNLOADS=never $(BIN)/uv lock --quiet --upgrade
+	UV_PYTHON_DOWNLOADS=never $(BIN)/uv export --quiet --frozen --all-packages --all-extras --all-groups --no-hashes \
+	  --no-emit-workspace --no-annotate --no-header --output-file constraints.txt
+
+clean: ## remove the environment and what the tools keep
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis dist build
