@@ -1,0 +1,80 @@
+"""Two real worker processes, one of which is killed while it holds tasks."""
+
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from subprocess import DEVNULL
+
+import anyio
+from anyio.abc import Process
+
+from asynctasq.contract.driver import Driver
+from asynctasq.contract.envelopes import TaskState
+from asynctasq.demo.tasks import QUEUE
+
+LEASE = 2.0
+CONCURRENCY = 8
+
+
+@asynccontextmanager
+async def worker_processes(url: str, worker_ids: Sequence[str]) -> AsyncIterator[dict[str, Process]]:
+    """Start one worker process per id, and stop what still runs at the end."""
+    async with AsyncExitStack() as stack:
+        processes: dict[str, Process] = {}
+        for worker_id in worker_ids:
+            process = await anyio.open_process(_command(url, worker_id), stdin=DEVNULL, stdout=DEVNULL, stderr=None)
+            stack.push_async_callback(_stop, process)
+            processes[worker_id] = process
+        yield processes
+
+
+def _command(url: str, worker_id: str) -> list[str]:
+    options = {
+        "--app": "asynctasq.demo.tasks",
+        "--url": url,
+        "--queues": QUEUE,
+        "--concurrency": str(CONCURRENCY),
+        "--lease": str(LEASE),
+        "--worker-id": worker_id,
+        "--log-level": "error",
+    }
+    return [sys.executable, "-m", "asynctasq", "worker", *(word for pair in options.items() for word in pair)]
+
+
+async def _stop(process: Process) -> None:
+    with anyio.CancelScope(shield=True), anyio.move_on_after(10) as patience:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+    if patience.cancelled_caught:
+        process.kill()
+        with anyio.CancelScope(shield=True):
+            await process.wait()
+    await process.aclose()
+
+
+async def kill_while_busy(driver: Driver, worker_id: str, process: Process) -> None:
+    """Kill a worker with SIGKILL at a moment when it holds tasks.
+
+    It is stopped first, so that what it holds can be looked up before it is killed; if it holds nothing just then, it
+    goes on for a moment.
+    """
+    while process.returncode is None:
+        process.send_signal(signal.SIGSTOP)
+        if await _holds_tasks(driver, worker_id):
+            process.kill()
+            await process.wait()
+            return
+        process.send_signal(signal.SIGCONT)
+        await anyio.sleep(0.01)
+
+
+async def _holds_tasks(driver: Driver, worker_id: str) -> bool:
+    after: str | None = None
+    while True:
+        page = await driver.list_tasks(queue=QUEUE, state=TaskState.LEASED, limit=500, after=after)
+        if any(record.worker == worker_id for record in page.tasks):
+            return True
+        if (after := page.after) is None:
+            return False
