@@ -1,0 +1,32 @@
+"""The plugin module of the built-in driver `memory`."""
+
+from collections.abc import Sequence
+
+from asynctasq.contract.driver import Driver
+from asynctasq.contract.traits import Guarantee
+from asynctasq.memory.settings import MemoryConfig
+from asynctasq.plugins.hookspecs import hookimpl
+from asynctasq.plugins.specs import DriverSpec
+
+
+def _open(settings: MemoryConfig) -> Driver:
+    from asynctasq.memory.driver import MemoryDriver
+
+    return MemoryDriver(settings.namespace, max_payload_bytes=settings.max_payload_bytes)
+
+
+@hookimpl
+def asynctasq_driver_specs() -> Sequence[DriverSpec]:
+    """The one driver of this plugin."""
+    return [
+        DriverSpec(
+            name="memory",
+            url_schemes=("memory",),
+            api_version="1.0",
+            settings_type=MemoryConfig,
+            open=_open,
+            guarantees=frozenset({Guarantee.STRICT_ORDER, Guarantee.EXACT_STATS}),
+            features=frozenset({"wake_ups", "pausing", "worker_reports"}),
+            event_loops=frozenset({"asyncio", "trio"}),
+        )
+    ]
