@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterable
 
-from asynctasq.contract.envelopes import Delivery, Receipt, TaskState
+from asynctasq.contract.envelopes import Delivery, Receipt
 from asynctasq.contract.settlements import ExtendOutcome
 from asynctasq.memory.store import MemoryStore
 from asynctasq.memory.ticks import seconds_of, ticks_of_duration
@@ -28,7 +28,6 @@ def reserve(
         taken = queue.take_ready(limit - len(deliveries))
         if not taken:
             continue
-        queue.leased += len(taken)
         for stored in taken:
             if stored.moment is not None:
                 store.deadlines.cancel(stored)  # its expiry: a live lease is never expired
@@ -36,7 +35,6 @@ def reserve(
         for stored in taken:
             task = stored.task
             receipt = f"{call}-{len(deliveries)}"
-            stored.state = TaskState.LEASED
             stored.available_at = stored.moment = end
             stored.receipt = receipt
             stored.attempts += 1

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from anyio.lowlevel import checkpoint
 
-from asynctasq.contract.checks import check_identifier
+from asynctasq.contract.checks import check_duration, check_identifier
 from asynctasq.contract.driver import Driver
 from asynctasq.contract.envelopes import (
     Delivery,
@@ -47,8 +47,12 @@ class MemoryDriver(Driver):
     """A driver on this process's store of a namespace, which it shares with every other `MemoryDriver` of the
     namespace, on whatever thread and event loop.
 
-    The store is made by the first driver that connects, and runs by its `clock` (seconds since 1970). Nothing is
-    durable, and nothing is shared with other processes.
+    The store is made by the first driver that connects: it runs by that driver's `clock` (seconds since 1970), and keeps
+    dead letters for that driver's `dead_retention` (seconds; None: until they are replayed, deleted or purged). Nothing
+    is durable, and nothing is shared with other processes.
+
+    Raises:
+        InvalidArgument: the namespace is no identifier, or `dead_retention` no duration.
     """
 
     def __init__(
@@ -57,10 +61,12 @@ class MemoryDriver(Driver):
         *,
         clock: Callable[[], float] = time.time,
         max_payload_bytes: int = 262_144,
+        dead_retention: float | None = None,
     ) -> None:
         check_identifier("namespace", namespace)
         self._namespace = namespace
         self._clock = clock
+        self._dead_retention = dead_retention
         self._store: MemoryStore | None = None
         limits = Limits(
             max_payload_bytes=max_payload_bytes, max_batch=10_000, max_delay=_TEN_YEARS, time_resolution=TICK
@@ -70,6 +76,8 @@ class MemoryDriver(Driver):
             limits=limits,
             event_loops=frozenset({"asyncio", "trio"}),
         )
+        if dead_retention is not None:
+            check_duration("dead_retention", dead_retention, limits)
         self.wake_ups = MemoryWakeUps(self._open_store)
         self.pausing = MemoryPausing(self._open_store)
         self.worker_reports = MemoryWorkerReports(self._open_store, limits)
@@ -83,7 +91,7 @@ class MemoryDriver(Driver):
         return self._store
 
     async def _connect(self) -> None:
-        store = stores.open(self._namespace, self._clock)
+        store = stores.open(self._namespace, self._clock, dead_retention=self._dead_retention)
         if self._clock not in (time.time, store.clock):
             raise ConfigurationError(
                 f"the memory store of namespace {self._namespace!r} runs by another clock than the one given; "

@@ -1,23 +1,18 @@
 """One queue: who is ready in which order, how many are where, and who holds which dedupe key."""
 
-import heapq
-
 from asynctasq.contract.checks import PRIORITIES
-from asynctasq.contract.envelopes import QueueStats, TaskState
+from asynctasq.contract.envelopes import QueueStats
 from asynctasq.memory.listener import Listener
+from asynctasq.memory.ready_line import ReadyLine
 from asynctasq.memory.stored_task import StoredTask
 from asynctasq.memory.ticks import seconds_of
-
-_SLACK = 64
-"""Stale entries that the heaps of a queue may have for free: below that, rebuilding them is not worth the while."""
 
 
 class QueueState:
     """Counters and indexes of one queue. The store's lock protects it."""
 
     def __init__(self) -> None:
-        self._heaps: list[list[tuple[int, int, StoredTask]]] = [[] for _ in PRIORITIES]
-        self._stale = 0
+        self._lines = [ReadyLine() for _ in PRIORITIES]
         self.holders: dict[str, StoredTask] = {}
         """Dedupe key -> the waiting or leased task that holds it."""
         self.listeners: set[Listener] = set()
@@ -36,7 +31,7 @@ class QueueState:
     def add_ready(self, stored: StoredTask) -> None:
         """A task became ready."""
         self.ready += 1
-        heapq.heappush(self._heaps[stored.task.priority], (stored.available_at, stored.number, stored))
+        self._lines[stored.task.priority].add(stored)
         if self.listeners:
             self.notify_listeners()
 
@@ -46,38 +41,22 @@ class QueueState:
             listener.notify()
 
     def take_ready(self, limit: int) -> list[StoredTask]:
-        """Up to `limit` ready tasks, in the contract's order, for the caller to lease."""
+        """Up to `limit` ready tasks in the contract's order, in state leased: the caller does the rest of it."""
         taken: list[StoredTask] = []
-        for heap in reversed(self._heaps):
-            while heap and len(taken) < limit:
-                available_at, _, stored = heapq.heappop(heap)
-                if _is_true(stored, available_at):
-                    taken.append(stored)
-                else:
-                    self._stale -= 1
-        self.ready -= len(taken)
+        if self.ready:
+            for line in reversed(self._lines):
+                line.take(limit, taken)
+            self.ready -= len(taken)
+            self.leased += len(taken)
         return taken
 
-    def drop_ready(self) -> None:
-        """A ready task went elsewhere than into a lease: its entry is stale from now on. Its state, or its
-        `available_at`, is changed by now."""
+    def drop_ready(self, stored: StoredTask) -> None:
+        """A ready task went elsewhere than into a lease. Its state, or its `available_at`, is changed by now."""
         self.ready -= 1
-        self._stale += 1
-        if self._stale > self.ready + _SLACK:
-            for heap in self._heaps:
-                heap[:] = [entry for entry in heap if _is_true(entry[2], entry[0])]
-                heapq.heapify(heap)
-            self._stale = 0
+        self._lines[stored.task.priority].went_stale()
 
     def _oldest_ready(self) -> int | None:
-        oldest: int | None = None
-        for heap in self._heaps:
-            while heap and not _is_true(heap[0][2], heap[0][0]):
-                heapq.heappop(heap)
-                self._stale -= 1
-            if heap and (oldest is None or heap[0][0] < oldest):
-                oldest = heap[0][0]
-        return oldest
+        return min((oldest for line in self._lines if (oldest := line.oldest()) is not None), default=None)
 
     # -- what there is to tell
 
@@ -100,7 +79,3 @@ class QueueState:
             total_retried=self.total_retried,
             total_cancelled=self.total_cancelled,
         )
-
-
-def _is_true(stored: StoredTask, available_at: int) -> bool:
-    return stored.state is TaskState.READY and stored.available_at == available_at

@@ -22,8 +22,9 @@ CANCELLED = "cancelled"
 class MemoryStore:
     """The tasks, their indexes, and what time does to them."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], *, dead_retention: float | None = None) -> None:
         self.clock = clock
+        self._dead_retention = None if dead_retention is None else ticks_of_duration(dead_retention)
         self.tasks: dict[str, StoredTask] = {}
         """Every task that has a record, by id."""
         self.receipts: dict[str, StoredTask] = {}
@@ -112,13 +113,14 @@ class MemoryStore:
             stored.receipt = None
             self.deadlines.cancel(stored)
         elif left is TaskState.READY:
-            queue.drop_ready()
+            queue.drop_ready(stored)
             self.deadlines.cancel(stored)
         elif left is TaskState.SCHEDULED:
             queue.scheduled -= 1
             self.deadlines.cancel(stored)
         elif left is TaskState.DEAD:
             queue.dead -= 1
+            self.retention.cancel(stored)
         else:
             self.retention.cancel(stored)
         return queue
@@ -145,6 +147,8 @@ class MemoryStore:
         if state is TaskState.DEAD:
             queue.dead += 1
             queue.total_dead += 1
+            if self._dead_retention is not None:
+                self.retention.set(stored, at + self._dead_retention)
         elif state is TaskState.CANCELLED:
             queue.total_cancelled += 1
             self.retention.set(stored, at + ticks_of_duration(task.remember_for))

@@ -14,12 +14,12 @@ class StoreRegistry:
         self._stores: dict[str, MemoryStore] = {}
         self._lock = threading.Lock()
 
-    def open(self, namespace: str, clock: Callable[[], float]) -> MemoryStore:
-        """The namespace's store; if it has none, a new one that runs by this clock."""
+    def open(self, namespace: str, clock: Callable[[], float], *, dead_retention: float | None = None) -> MemoryStore:
+        """The namespace's store; if it has none, a new one that runs by this clock and keeps dead letters so long."""
         with self._lock:
             store = self._stores.get(namespace)
             if store is None:
-                store = self._stores[namespace] = MemoryStore(clock)
+                store = self._stores[namespace] = MemoryStore(clock, dead_retention=dead_retention)
             return store
 
     def drop(self, namespace: str) -> None:
