@@ -47,9 +47,9 @@ class MemoryDriver(Driver):
     """A driver on this process's store of a namespace, which it shares with every other `MemoryDriver` of the
     namespace, on whatever thread and event loop.
 
-    The store is made by the first driver that connects: it runs by that driver's `clock` (seconds since 1970), and keeps
-    dead letters for that driver's `dead_retention` (seconds; None: until they are replayed, deleted or purged). Nothing
-    is durable, and nothing is shared with other processes.
+    The store is made by the first driver that connects: it runs by that driver's `clock` (seconds since 1970), and
+    keeps dead letters for that driver's `dead_retention` (seconds; None: until they are replayed, deleted or purged).
+    Nothing is durable, and nothing is shared with other processes.
 
     Raises:
         InvalidArgument: the namespace is no identifier, or `dead_retention` no duration.

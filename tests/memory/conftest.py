@@ -1,7 +1,8 @@
-"""Fixtures for the memory driver: every test on asyncio and on trio, in a namespace of its own."""
+"""Fixtures for the memory driver: every test on asyncio (with and without uvloop) and on trio, in a namespace of its own."""
 
 import uuid
 from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any
 
 import pytest
 
@@ -9,9 +10,15 @@ from asynctasq.memory import MemoryDriver, drop_store
 from asynctasq.testing import ManualClock
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+@pytest.fixture(
+    params=[
+        pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
+        pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
+        pytest.param(("trio", {}), id="trio"),
+    ]
+)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    return request.param
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ raise SystemExit(os.waitstatus_to_exitcode(status))
 
 
 async def test_threads_share_a_store_without_losing_or_doubling(
-    driver: MemoryDriver, namespace: str, anyio_backend: str
+    driver: MemoryDriver, namespace: str, anyio_backend_name: str
 ) -> None:
     """Event loops in several threads enqueue, reserve and settle on one store; every task is delivered once."""
     threads, per_thread = 4, 300
@@ -114,7 +114,7 @@ async def test_threads_share_a_store_without_losing_or_doubling(
 
     def run(name: str) -> None:
         try:
-            anyio.run(work, name, backend=anyio_backend)
+            anyio.run(work, name, backend=anyio_backend_name)
         except BaseException as error:
             errors.append(error)
 
