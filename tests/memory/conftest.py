@@ -1,4 +1,4 @@
-"""Fixtures for the memory driver: every test on asyncio (with and without uvloop) and on trio, in a namespace of its own."""
+"""Fixtures: every test on asyncio, with and without uvloop, and on trio, in a namespace of its own."""
 
 import uuid
 from collections.abc import AsyncGenerator, Callable, Generator
