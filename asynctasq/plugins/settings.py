@@ -83,9 +83,7 @@ def redact_url(url: str) -> str:
         parts = urlsplit(url)
         if parts.query:
             pairs = parse_qsl(parts.query, keep_blank_values=True)
-            shown = [
-                f"{k}={MASK if any(w in k.lower() for w in ('password', 'secret', 'token')) else v}" for k, v in pairs
-            ]
+            shown = [f"{name}={_masked_option(name, value)}" for name, value in pairs]
             parts = parts._replace(query="&".join(shown))
         if parts.password is None:
             return urlunsplit(parts)
@@ -96,14 +94,14 @@ def redact_url(url: str) -> str:
 
 
 def _masked_option(name: str, value: str) -> str:
-    return MASK if any(word in name.lower() for word in ("password", "secret", "token")) else value
+    return MASK if any(word in name.lower() for word in ("password", "passwd", "pwd", "secret", "token")) else value
 
 
 def redact(value: Any, mark: str | None) -> Any:
     """One field's value as it may be shown."""
     if mark is None or value is None:
         return value
-    return redact_url(value) if mark == "url" else MASK
+    return redact_url(value) if mark == "url" and isinstance(value, str) else MASK
 
 
 def secret_marks(settings_type: type[Struct]) -> dict[str, str]:

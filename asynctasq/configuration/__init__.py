@@ -1,0 +1,1 @@
+"""How the configuration is found and put together. Applications import `asynctasq.config`."""
