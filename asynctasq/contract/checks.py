@@ -17,6 +17,7 @@ from asynctasq.errors import InvalidArgument, PayloadTooLarge
 MAX_TEXT_BYTES = 200
 MAX_FAILURE_BYTES = 8 * 1024
 PRIORITIES = range(10)
+DEFAULT_REMEMBER_FOR = 60.0
 
 _is_identifier = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
 _NO_DELAY = timedelta(0)
@@ -106,9 +107,12 @@ def check_new_task(task: NewTask, limits: Limits) -> None:
         check_text("correlation_id", task.correlation_id)
     if task.dedupe_key is not None:
         check_text("dedupe_key", task.dedupe_key)
-    check_duration("delay", task.delay, limits)
-    check_duration("keep_for", task.keep_for, limits)
-    check_duration("remember_for", task.remember_for, limits)
+    if task.delay != 0.0:  # a default is within every bound; most tasks have nothing but defaults
+        check_duration("delay", task.delay, limits)
+    if task.keep_for != 0.0:
+        check_duration("keep_for", task.keep_for, limits)
+    if task.remember_for != DEFAULT_REMEMBER_FOR:
+        check_duration("remember_for", task.remember_for, limits)
     if task.expires_after is not None:
         check_duration("expires_after", task.expires_after, limits)
     if task.available_at is not None:
