@@ -4,17 +4,14 @@ The rules for every method, what time does by itself, the order of delivery and 
 package, `asynctasq.contract`.
 """
 
-import os
 from collections.abc import Sequence
 from datetime import datetime
-from types import TracebackType
-from typing import Self, final
+from typing import final
 
-import anyio
 import anyio.lowlevel
 
 from asynctasq.contract import checks
-from asynctasq.contract.driver_hooks import DriverHooks
+from asynctasq.contract.driver_life import DriverLife
 from asynctasq.contract.envelopes import (
     Delivery,
     Finding,
@@ -36,10 +33,10 @@ from asynctasq.contract.settlements import (
     SettleOutcome,
 )
 from asynctasq.contract.traits import DriverTraits
-from asynctasq.errors import DriverClosed, InvalidArgument
+from asynctasq.errors import InvalidArgument
 
 
-class Driver(DriverHooks):
+class Driver(DriverLife):
     """A connection to one backend and namespace. The rules of every method: `asynctasq.contract`.
 
     The public methods are final: they check (open, arguments, limits) and call the author's hook of the same name with
@@ -52,73 +49,6 @@ class Driver(DriverHooks):
     transactions: Transactions | None = None
     pausing: Pausing | None = None
     worker_reports: WorkerReports | None = None
-
-    _open_in_process: int | None = None
-    _calls_in_flight: int = 0
-    _all_calls_done: anyio.Event | None = None
-
-    # -- life
-
-    @final
-    async def __aenter__(self) -> Self:
-        await self.connect()
-        return self
-
-    @final
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.disconnect()
-
-    @final
-    async def connect(self) -> None:
-        """Open the driver. On an open driver it does nothing; after `disconnect()` it may be called again.
-
-        A store without a schema, or one that is embedded in the process, prepares itself here.
-
-        Raises:
-            ConfigurationError: what can never work (a server too old, an isolation level refused).
-            DriverUnavailable: the backend does not answer.
-            StorageMissing: no schema, or an older one; the message names the command that creates it.
-            StorageTooNew: the schema is newer than this driver.
-        """
-        if self._open_in_process is not None and self._open_in_process != os.getpid():
-            raise DriverClosed(_AFTER_FORK)
-        await anyio.lowlevel.checkpoint()
-        if self._open_in_process is None:
-            await self._connect()
-            self._calls_in_flight = 0
-            self._open_in_process = os.getpid()
-
-    @final
-    async def disconnect(self) -> None:
-        """Wait for the calls in flight, then close. Idempotent. It touches no lease.
-
-        In a forked child it lets go of the parent's driver without a word to the backend.
-        """
-        await anyio.lowlevel.checkpoint()
-        opened_in, self._open_in_process = self._open_in_process, None
-        if opened_in is None or opened_in != os.getpid():
-            return
-        with anyio.CancelScope(shield=True):
-            if self._calls_in_flight:
-                self._all_calls_done = anyio.Event()
-                await self._all_calls_done.wait()
-                self._all_calls_done = None
-            await self._disconnect()
-
-    @final
-    async def prepare_storage(self, *, dry_run: bool = False) -> list[str]:
-        """Create or upgrade tables, scripts and the version mark, as one whole.
-
-        Idempotent, and safe for concurrent callers. Needs no `connect()`. Returns the statements that it ran, or that
-        it would run if `dry_run`; empty when the storage is up to date.
-
-        Raises:
-            StorageTooNew: the schema is newer than this driver.
-        """
-        await anyio.lowlevel.checkpoint()
-        return await self._prepare_storage(dry_run=dry_run)
 
     # -- tasks move
 
@@ -386,33 +316,9 @@ class Driver(DriverHooks):
         finally:
             self._leave()
 
-    # -- for the public methods, and for the author's features
-
-    @final
-    def check_open(self) -> None:
-        """Raise `DriverClosed` unless the driver is open in this process. Feature objects begin with it."""
-        if self._open_in_process != os.getpid():
-            raise DriverClosed(_NOT_CONNECTED if self._open_in_process is None else _AFTER_FORK)
-
-    def _enter(self) -> None:
-        self.check_open()
-        self._calls_in_flight += 1
-
-    def _leave(self) -> None:
-        self._calls_in_flight -= 1
-        if self._all_calls_done is not None and self._calls_in_flight == 0:
-            self._all_calls_done.set()
-
     def _check_ids(self, ids: Sequence[str]) -> None:
         checks.check_identifiers("id", ids)
         checks.check_batch("ids", len(ids), self.traits.limits)
-
-
-_NOT_CONNECTED = "the driver is not connected: `await driver.connect()`, or `async with driver:`"
-_AFTER_FORK = (
-    "this driver was connected in the parent of this process. A connection can't be shared across a fork: "
-    "create and connect a driver of its own in the child"
-)
 
 
 def _unique(names: Sequence[str]) -> tuple[str, ...]:
