@@ -1,0 +1,1 @@
+"""A catalogue of wrong drivers, each of which the suite must catch."""

@@ -1,0 +1,60 @@
+"""The harness of the plain driver and of every mutant of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from asynctasq_conformance.harness import DriverHarness, GuestTransaction
+from asynctasq_conformance.mutants.plain_driver import PlainDriver
+from asynctasq_conformance.mutants.plain_features import GuestConnection
+from asynctasq_conformance.mutants.plain_storage import HandClock, Storage
+
+
+class PlainGuest(GuestTransaction):
+    """A transaction on a connection of its own."""
+
+    has_savepoints = True
+
+    def __init__(self, connection: GuestConnection) -> None:
+        self.connection: GuestConnection = connection
+
+    async def commit(self) -> None:
+        await self.connection.commit()
+
+    async def rollback(self) -> None:
+        await self.connection.rollback()
+
+    async def savepoint(self) -> None:
+        await self.connection.savepoint()
+
+    async def rollback_to_savepoint(self) -> None:
+        await self.connection.rollback_to_savepoint()
+
+
+class PlainHarness(DriverHarness):
+    """Opens drivers of one class on stores that outlive them."""
+
+    def __init__(self, driver_class: type[PlainDriver] = PlainDriver) -> None:
+        self.driver_class = driver_class
+        self.clock: HandClock = HandClock()
+        self._storages: dict[str, Storage] = {}
+
+    async def open_driver(self, namespace: str) -> PlainDriver:
+        return self.driver_class(self._storages.setdefault(namespace, Storage()), self.clock)
+
+    async def drop(self, namespace: str) -> None:
+        self._storages.pop(namespace, None)
+
+    async def restart_backend(self) -> None:
+        """The storage itself outlives the restart; it counts it, so that a mutant can lose something by it."""
+        self._storages[self.namespace].restarts += 1
+
+    @asynccontextmanager
+    async def begin_transaction(self) -> AsyncGenerator[GuestTransaction]:
+        connection = GuestConnection(self._storages[self.namespace])
+        await connection.begin()
+        try:
+            yield PlainGuest(connection)
+        finally:
+            await connection.rollback()

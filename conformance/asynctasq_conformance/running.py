@@ -1,0 +1,71 @@
+"""How one example test runs: on an event loop of its own, in a namespace of its own, with an end to waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import anyio
+
+from asynctasq.driver_api import DriverTraits
+from asynctasq_conformance.examples import Example
+from asynctasq_conformance.harness import DriverHarness
+from asynctasq_conformance.subject import open_subject
+
+TIME_LIMIT = 60.0
+"""Seconds after which an example that still waits has failed."""
+
+Outcome = TypeVar("Outcome")
+
+
+class NotApplicable(Exception):
+    """The driver has not what the example is about."""
+
+
+@dataclass(frozen=True)
+class DriverFacts:
+    """What a connected driver says of itself."""
+
+    name: str
+    traits: DriverTraits
+    features: frozenset[str]
+
+
+def run_on(event_loop: str, function: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Run a coroutine function to its end on a new event loop: `asyncio`, `asyncio+uvloop` or `trio`."""
+    backend, _, flavour = event_loop.partition("+")
+    options: dict[str, Any] = {"use_uvloop": True} if flavour == "uvloop" else {}
+    return anyio.run(function, backend=backend, backend_options=options)
+
+
+def run_example(example: Example, harness: DriverHarness, event_loop: str) -> None:
+    """Run one example to its end.
+
+    Raises:
+        AssertionError: the driver breaks the contract.
+        NotApplicable: the driver or the harness lacks what the example needs.
+    """
+    run_on(event_loop, lambda: perform(example, harness))
+
+
+async def perform(example: Example, harness: DriverHarness) -> None:
+    """Run one example on the present event loop. Raises as `run_example`."""
+    async with open_subject(harness) as subject:
+        missing = subject.missing(example.requires)
+        if missing:
+            raise NotApplicable(", ".join(missing))
+        with anyio.move_on_after(TIME_LIMIT) as scope:
+            await example.body(subject)
+        assert not scope.cancelled_caught, f"{example.name} still waited after {TIME_LIMIT:g} seconds"
+
+
+def facts_of(harness: DriverHarness) -> DriverFacts:
+    """Connect once and read what the driver says of itself."""
+    event_loop = (harness.event_loops or ("asyncio",))[0]
+    return run_on(event_loop, lambda: _read_facts(harness))
+
+
+async def _read_facts(harness: DriverHarness) -> DriverFacts:
+    async with open_subject(harness) as subject:
+        return DriverFacts(type(subject.driver).__name__, subject.driver.traits, subject.features)
