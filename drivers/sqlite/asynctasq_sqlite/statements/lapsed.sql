@@ -1,0 +1,8 @@
+-- Leases that have ended, at most ?2.
+SELECT json_group_array(json_array(
+  l.seq, l.token, l.queue, l.attempt, l.until, l.started_at, l.remember_for, l.worker, t.rank, t.enqueued_at, l.special,
+  e.at, e.expires_after, ifnull(e.keep_for, 0), ifnull(e.cancel_requested, 0), NULL
+))
+FROM (SELECT * FROM ns_leased WHERE until <= ?1 LIMIT ?2) l
+CROSS JOIN ns_task t ON t.seq = l.seq
+LEFT JOIN ns_extra e ON e.seq = l.seq

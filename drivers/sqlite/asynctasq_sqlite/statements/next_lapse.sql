@@ -1,0 +1,1 @@
+SELECT next_lapse FROM ns_meta

@@ -1,0 +1,1 @@
+UPDATE ns_meta SET next_lapse = ?1

@@ -1,0 +1,1 @@
+DELETE FROM ns_report WHERE until <= ?1

@@ -1,0 +1,1 @@
+DELETE FROM ns_paused WHERE queue IN (SELECT value FROM json_each(?1))
