@@ -1,0 +1,22 @@
+"""What the core reads to learn of the event sink. Importing it imports no client library."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from asynctasq.driver_api import EventSinkSpec, hookimpl
+from asynctasq_redis.settings import RedisSinkConfig
+
+if TYPE_CHECKING:
+    from asynctasq_redis.event_sink import RedisEventSink
+
+
+def _open(settings: RedisSinkConfig) -> "RedisEventSink":
+    from asynctasq_redis.event_sink import RedisEventSink
+
+    return RedisEventSink(settings)
+
+
+@hookimpl
+def asynctasq_event_sink_specs() -> Sequence[EventSinkSpec]:
+    """Events by Redis Pub/Sub."""
+    return [EventSinkSpec(name="redis", api_version="1.0", settings_type=RedisSinkConfig, open=_open)]

@@ -1,0 +1,48 @@
+#!lua flags=allow-oom
+-- ARGV: tasks to look at, ticks that dead tasks are kept or '' for ever, queues.
+-- Returns {removed, looked at, 1 if there is more}.
+--#include clock.lua
+--#include keys.lua
+--#include record.lua
+--#include writes.lua
+--#include remembered.lua
+--#include transitions.lua
+local limit, dead_retention = tonumber(ARGV[1]), ARGV[2]
+local left, removed = limit, 0
+
+local function sweep(members, step)
+  if #members == 0 then return end
+  local keys = {}
+  for index, member in ipairs(members) do keys[index] = string.sub(member, 7) end
+  for index, blob in ipairs(call('HMGET', META, unpack(keys))) do step(load(blob), keys[index]) end
+  left = left - #members
+  send_writes()
+end
+
+local function in_zone(queue, zone, to)
+  if left <= 0 then return {} end
+  return call('ZRANGE', QUEUE .. queue, digits(zone * ZONE), digits(zone * ZONE + to), 'BYSCORE', 'LIMIT', 0, left)
+end
+
+local function drop_finished(task, key)
+  drop(task, key)
+  remember(key, task.remember, task.finished)
+  removed = removed + 1
+end
+
+for index = 3, #ARGV do
+  local queue = ARGV[index]
+  if left > 0 then sweep(call('ZRANGE', EXPIRING .. queue, '-inf', now, 'BYSCORE', 'LIMIT', 0, left), end_by_time) end
+  for _, zone in ipairs({ DOOMED, DOOMED_LEASED, CANCEL_REQUESTED }) do sweep(in_zone(queue, zone, now), end_by_time) end
+  for _, zone in ipairs({ COMPLETED, CANCELLED }) do sweep(in_zone(queue, zone, now), drop_finished) end
+  if dead_retention ~= '' then sweep(in_zone(queue, DEAD, now - tonumber(dead_retention)), drop_finished) end
+end
+
+local MOST_BUCKETS = 100
+local forgotten = call('ZRANGE', REMEMBERED, '-inf', now, 'BYSCORE', 'LIMIT', 0, MOST_BUCKETS)
+for _, name in ipairs(forgotten) do
+  removed = removed + call('HLEN', REMEMBERED .. ':' .. name)
+  call('UNLINK', REMEMBERED .. ':' .. name)
+  call('ZREM', REMEMBERED, name)
+end
+return { removed, limit - left, (left <= 0 or #forgotten == MOST_BUCKETS) and 1 or 0 }

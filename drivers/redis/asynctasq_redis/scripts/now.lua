@@ -1,0 +1,4 @@
+#!lua flags=no-writes
+-- Returns the clock, in ticks.
+--#include clock.lua
+return now

@@ -1,0 +1,123 @@
+#!lua flags=allow-oom
+-- ARGV: limit, lease in ticks, worker, 12 characters that are new with every call, queues.
+-- Returns {queue index from 0, priority, {key, body, attempt, enqueued, ...}, ...}.
+--#include clock.lua
+--#include keys.lua
+--#include record.lua
+--#include writes.lua
+--#include remembered.lua
+--#include transitions.lua
+local limit, lease_end, worker, receipt = tonumber(ARGV[1]), now + tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local queues = { unpack(ARGV, 5) }
+
+local SLICE = 100           -- tasks looked at before the sizes of their bodies are added up
+local MOST_BYTES = 8388608  -- of bodies in one reply
+local MOST_ENDED = 300      -- tasks ended by time that one call clears away
+local ended, bytes, taken = 0, 0, 0
+local delivery = pack('<I6I6', lease_end, now) .. receipt .. pack('Bc0', #worker, worker)
+local found = {}
+
+-- The next members of a priority: waiting tasks that are due and lapsed leases, merged by time and sequence.
+local function next_members(key, zone, number)
+  local from, leased_from = zone * ZONE, (zone + 1) * ZONE
+  local due = call('ZRANGE', key, digits(from), digits(from + now), 'BYSCORE', 'LIMIT', 0, number)
+  local lapsed = call('ZRANGE', key, digits(leased_from), digits(leased_from + now), 'BYSCORE', 'LIMIT', 0, number)
+  if #lapsed == 0 then return due end
+  local merged = {}
+  local function add(members, base)
+    if #members == 0 then return end
+    local times = call('ZMSCORE', key, unpack(members))
+    for index, member in ipairs(members) do merged[#merged + 1] = { tonumber(times[index]) - base, member } end
+  end
+  add(due, from)
+  add(lapsed, leased_from)
+  table.sort(merged, function(one, other)
+    if one[1] ~= other[1] then return one[1] < other[1] end
+    return one[2] < other[2]
+  end)
+  local members = {}
+  for index = 1, math.min(number, #merged) do members[index] = merged[index][2] end
+  return members
+end
+
+-- Lease these members of one queue and priority, or end those that have expired; returns how many expired.
+local function take_members(queue, zone, members, group)
+  local keys = {}
+  for index, member in ipairs(members) do keys[index] = string.sub(member, 7) end
+  local blobs, all_bodies = call('HMGET', META, unpack(keys)), call('HMGET', BODY, unpack(keys))
+  local metas, scores, score = { 'HSET', META }, { 'ZADD', QUEUE .. queue }, digits((zone + 1) * ZONE + lease_end)
+  local expired = 0
+  for index, key in ipairs(keys) do
+    local blob, body, is_taken = blobs[index], all_bodies[index], false
+    local _, flags, attempts = unpack_fields('<BBI4', blob)
+    local rest_start = rest_starts_at(blob)
+    local enqueued = unpack_fields('<I6', blob, rest_start + 13)
+    if flags < HAS_EXTRA then
+      is_taken = true
+    else
+      local task = load(blob)
+      if end_by_time(task, key) == 'dead' then
+        expired = expired + 1
+      elseif task.expiry > 0 and task.expiry <= lease_end then
+        task.attempts, task.started, task.receipt, task.worker = attempts + 1, now, receipt, worker
+        lease_until(task, key, lease_end)
+        blob = nil
+        is_taken = true
+      else
+        is_taken = true
+      end
+    end
+    if is_taken then
+      if blob then
+        local slot = #metas
+        metas[slot + 1] = key
+        metas[slot + 2] = pack('<BBI4', zone + 1, flags, attempts + 1) .. delivery .. string.sub(blob, rest_start)
+        scores[#scores + 1], scores[#scores + 2] = score, members[index]
+      end
+      local slot = #group
+      group[slot + 1], group[slot + 2], group[slot + 3], group[slot + 4] = key, body, attempts + 1, enqueued
+      bytes = bytes + #body
+      taken = taken + 1
+    end
+  end
+  if #metas > 2 then
+    send(metas)
+    send(scores)
+  end
+  send_writes()
+  ended = ended + expired
+  return expired
+end
+
+local function is_full() return taken >= limit or bytes >= MOST_BYTES or ended >= MOST_ENDED end
+
+local function take_priority(queue_index, queue, zone)
+  local group = {}
+  while not is_full() do
+    local wanted = math.min(limit - taken, SLICE)
+    local members = next_members(QUEUE .. queue, zone, wanted)
+    if #members == 0 then break end
+    local expired = take_members(queue, zone, members, group)
+    if #members < wanted and expired == 0 then break end
+  end
+  if #group > 0 then
+    found[#found + 1] = queue_index - 1
+    found[#found + 1] = 9 - zone / 2
+    found[#found + 1] = group
+  end
+end
+
+local paused = call('SMISMEMBER', PAUSED, unpack(queues))
+for index, queue in ipairs(queues) do
+  local zone = 0
+  while paused[index] == 0 and zone < DOOMED and not is_full() do
+    local head = call('ZRANGE', QUEUE .. queue, digits(zone * ZONE), above(DOOMED * ZONE), 'BYSCORE', 'LIMIT', 0, 1,
+      'WITHSCORES')
+    if #head == 0 then break end
+    zone = math.floor(tonumber(head[2]) / ZONE)
+    zone = zone - zone % 2
+    take_priority(index, queue, zone)
+    zone = zone + 2
+  end
+end
+return found

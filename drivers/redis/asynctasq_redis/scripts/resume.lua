@@ -1,0 +1,6 @@
+#!lua flags=allow-oom
+-- ARGV: queues to resume. Their listeners may look at once.
+--#include keys.lua
+call('SREM', PAUSED, unpack(ARGV))
+for _, queue in ipairs(ARGV) do call('PUBLISH', prefix .. 'ready:' .. queue, '') end
+return 1

@@ -1,0 +1,112 @@
+"""Hints by Pub/Sub, on a connection of their own: one channel per queue."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import redis.exceptions as native
+from redis.asyncio.connection import AbstractConnection
+
+from asynctasq.driver_api import Driver, DriverError, DriverUnavailable, WakeUpStream, check_identifiers
+from asynctasq_redis.error_mapping import mapped
+from asynctasq_redis.script_runner import ScriptRunner
+
+_QUIET_TIME = 10.0
+"""Seconds of silence after which the server is asked whether it is still there."""
+
+
+class RedisWakeUps:
+    """The feature `wake_ups`."""
+
+    def __init__(self, driver: Driver, scripts: ScriptRunner, *, quiet_time: float = _QUIET_TIME) -> None:
+        self._driver = driver
+        self._scripts = scripts
+        self._quiet_time = quiet_time
+
+    def listen(self, queues: Sequence[str]) -> AbstractAsyncContextManager[WakeUpStream]:
+        """Open a stream of hints for these queues."""
+        self._driver.check_open()
+        check_identifiers("queue", queues)
+        return self._listen(tuple(queues))
+
+    @asynccontextmanager
+    async def _listen(self, queues: tuple[str, ...]) -> AsyncGenerator["_HintStream"]:
+        self._driver.check_open()
+        connection = await self._scripts.pool.own_connection()
+        try:
+            stream = _HintStream(connection, self._quiet_time)
+            await stream.subscribe([f"{self._scripts.prefix}ready:{queue}" for queue in queues])
+            failure: Exception | None = None
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(stream.read_hints)
+                try:
+                    yield stream
+                except Exception as error:  # raised below as it is, instead of in a group
+                    failure = error
+                tasks.cancel_scope.cancel()
+            if failure is not None:
+                raise failure
+        finally:
+            await connection.disconnect(nowait=True)
+
+
+class _HintStream:
+    """One connection that hears hints. Hints that nobody has asked for yet are one hint."""
+
+    def __init__(self, connection: AbstractConnection, quiet_time: float) -> None:
+        self._connection = connection
+        self._quiet_time = quiet_time
+        self._hint = asyncio.Event()
+        self._failure: DriverError | None = None
+
+    async def wait(self, timeout: float) -> bool:
+        """True if a hint came within `timeout` seconds.
+
+        Raises:
+            DriverUnavailable: the connection broke.
+        """
+        await anyio.lowlevel.checkpoint()
+        with anyio.move_on_after(timeout):
+            await self._hint.wait()
+        if self._failure is not None:
+            raise DriverUnavailable(f"wake-ups ended: {self._failure}") from self._failure
+        is_hint = self._hint.is_set()
+        self._hint.clear()
+        return is_hint
+
+    async def subscribe(self, channels: Sequence[str]) -> None:
+        """Returns when the server has confirmed every channel."""
+        if not channels:
+            return
+        try:
+            await self._connection.send_command("SUBSCRIBE", *channels)
+            for _ in channels:
+                await self._next_message()
+        except (native.RedisError, OSError) as error:
+            raise DriverUnavailable(str(mapped(error))) from error
+
+    async def read_hints(self) -> None:
+        """Read until the connection breaks; runs beside whoever waits."""
+        try:
+            while True:
+                message = await self._next_message()
+                if message[0] == b"message":
+                    self._hint.set()
+        except (native.RedisError, OSError) as error:
+            self._failure = DriverUnavailable(str(mapped(error)))
+            self._failure.__cause__ = error
+            self._hint.set()
+
+    async def _next_message(self) -> Any:
+        """The next thing that the server says; a silent server is asked, and has to answer in time."""
+        message = await self._connection.read_response(timeout=self._quiet_time, disconnect_on_error=False)
+        if message is not None:
+            return message
+        await self._connection.send_command("PING", check_health=False)
+        message = await self._connection.read_response(timeout=self._quiet_time, disconnect_on_error=False)
+        if message is None:
+            raise native.TimeoutError(f"no answer in {self._quiet_time:g} seconds")
+        return message
