@@ -3,7 +3,7 @@
 from msgspec import structs
 
 from asynctasq.configuration.groups import GROUPS, GeneralConfig
-from asynctasq.configuration.layers import GENERAL, SHORT_FLAGS
+from asynctasq.configuration.layers import GENERAL, short_flag
 from asynctasq.plugins.setting_descriptions import SettingDescription, describe_settings
 
 
@@ -17,6 +17,5 @@ def core_setting_descriptions() -> tuple[SettingDescription, ...]:
 
 
 def _with_short_flag(row: SettingDescription) -> SettingDescription:
-    long = row.name.replace(".", "_")
-    short = next((flag for flag, name in SHORT_FLAGS.items() if name == long), None)
-    return row if short is None else structs.replace(row, flag="--" + short.replace("_", "-"))
+    flag = short_flag(row.name)
+    return row if flag is None else structs.replace(row, flag=flag)

@@ -28,6 +28,7 @@ GENERAL = ""
 
 SHORT_FLAGS = {
     "app": "apps",
+    "worker_id": "worker_worker_id",
     **{
         name: f"worker_{name}"
         for name in (
@@ -37,7 +38,13 @@ SHORT_FLAGS = {
     },
 }  # fmt: skip
 """Flags that leave the group out."""
-_SHORT_VARIABLES = {"app": "apps"}
+_SHORT_VARIABLES = {"app": "apps", "worker_id": "worker_worker_id"}
+
+
+def short_flag(name: str) -> str | None:
+    """The flag without its group of a setting such as `worker.lease`; None if there is none."""
+    long = name.replace(".", "_")
+    return next(("--" + flag.replace("_", "-") for flag, of in SHORT_FLAGS.items() if of == long), None)
 
 
 class Layer(Struct, frozen=True, kw_only=True):
@@ -174,7 +181,7 @@ def read_code(code: Mapping[str, Any], names: KnownNames) -> Layer:
             layer.objects[key] = value
         else:
             wanted = GROUPS[key].__name__ if key in GROUPS else "the driver's settings"
-            raise ConfigurationError(f"{key} is a {type(value).__name__}; wanted {wanted} or a mapping")
+            raise ConfigurationError(f"{key} is of type {type(value).__name__}; wanted {wanted} or a mapping")
     return layer
 
 

@@ -75,7 +75,7 @@ class Sources(Struct, frozen=True, kw_only=True):
         found = {layer.kind: self._of_layer(layer, (GENERAL,), GeneralConfig).get("url") for layer in self.layers}
         for value in found.values():
             if value is not None and not isinstance(value.value, str):
-                raise ConfigurationError(f"{place(value.origin)} is a {type(value.value).__name__}; wanted a URL")
+                raise ConfigurationError(f"{place(value.origin)} is of type {type(value.value).__name__}; wanted a URL")
         return {kind: value for kind, value in found.items() if value is not None}
 
     def driver(self) -> DriverChoice:
@@ -110,7 +110,7 @@ class Sources(Struct, frozen=True, kw_only=True):
     def _checked_name(self, found: SettingValue) -> str:
         if not isinstance(found.value, str):
             raise ConfigurationError(f"{place(found.origin)} is {found.value!r}; wanted the name of a driver")
-        plugin = choose_plugin(PluginKind.DRIVER, found.value)
+        plugin = choose_plugin(PluginKind.DRIVER, found.value, environ=self.variables)
         return next(name for name in wanted_names(found.value) if name in plugin.names)
 
     def _picks(self, url: SettingValue, name: str) -> bool:
@@ -131,7 +131,7 @@ class Sources(Struct, frozen=True, kw_only=True):
         if not found:
             return DriverChoice(DEFAULT_DRIVER, Origin(DEFAULT))
         name, where = next(iter(found.values()))
-        choose_plugin(PluginKind.DRIVER, name)
+        choose_plugin(PluginKind.DRIVER, name, environ=self.variables)
         return DriverChoice(name, Origin("the only driver with settings", where))
 
     def _of_layer(
@@ -177,7 +177,9 @@ def _values(layer: Layer, group: str, settings_type: type[PluginSettings]) -> Ma
     if whole is None:
         return layer.values.get(group, {})
     if not isinstance(whole, settings_type):
-        raise ConfigurationError(f"{group} is a {type(whole).__name__}; wanted a {settings_type.__name__} or a mapping")
+        raise ConfigurationError(
+            f"{group} is of type {type(whole).__name__}; wanted {settings_type.__name__} or a mapping"
+        )
     fields: dict[str, Any] = structs.asdict(whole)
     return {name: SettingValue(value, Origin(CODE, spell(CODE, group, name))) for name, value in fields.items()}
 

@@ -8,7 +8,7 @@ from msgspec import structs
 from asynctasq.errors import AsyncTasqError, ConfigurationError
 from asynctasq.plugins.discovery import scheme_of
 from asynctasq.plugins.setting_values import URL, Origin, SettingValue, build_settings, from_code, spell
-from asynctasq.plugins.settings import PluginSettings, redact_url
+from asynctasq.plugins.settings import PluginSettings, redact_url, split_url
 from asynctasq.plugins.specs import DriverSpec, EventSinkSpec
 
 
@@ -54,7 +54,7 @@ def config_values(
         mapping = cast("Mapping[object, Any]", given)
         return {str(key): value for key, value in mapping.items()}
     raise ConfigurationError(
-        f"the settings of {name} are a {type(given).__name__}; wanted a {settings_type.__name__} or a mapping"
+        f"the settings of {name} are of type {type(given).__name__}; wanted {settings_type.__name__} or a mapping"
     )
 
 
@@ -75,9 +75,14 @@ def url_values(spec: DriverSpec, url: str, origin: Origin | None = None) -> dict
         raise
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigurationError(f"the URL {redact_url(url)} can't be read by {spec.name}: {error}") from None
-    return {
-        name: SettingValue(value, origin or Origin(URL, spell(URL, spec.name, name))) for name, value in fields.items()
-    }
+    options = split_url(url)[1]
+    return {name: SettingValue(value, _origin(spec, name, name in options, origin)) for name, value in fields.items()}
+
+
+def _origin(spec: DriverSpec, name: str, is_option: bool, url: Origin | None) -> Origin:
+    if url is None:
+        return Origin(URL, spell(URL, spec.name, name))
+    return Origin(url.kind, f"{url.name}, option `{name}`" if is_option else url.name)
 
 
 def _plain_scheme(spec: DriverSpec, url: str) -> str:

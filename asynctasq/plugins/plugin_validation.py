@@ -100,7 +100,7 @@ def _offered_specs(plugin: InstalledPlugin, hook: Callable[[], list[Any]]) -> li
     offered: list[Any] = []
     for result in results:
         if not isinstance(result, list | tuple):
-            refuse(plugin, f"its hook gave a {type(result).__name__}; wanted a list of specs")
+            refuse(plugin, f"its hook gave {type(result).__name__}; wanted a list of specs")
         offered.extend(cast("Iterable[Any]", result))
     return offered
 

@@ -2,7 +2,7 @@
 `.env`, command line and URL."""
 
 from typing import Annotated, Any, ClassVar, get_type_hints
-from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -51,9 +51,10 @@ class DriverSettings(PluginSettings, frozen=True, kw_only=True):
         Raises:
             ConfigurationError: the URL can't be read, or sets one option twice.
         """
-        parts, fields = split_url(url)
+        _, fields = split_url(url)
         if cls.url_field is not None:
-            fields[cls.url_field] = urlunsplit(parts._replace(query="", fragment=""))
+            # As it was written: putting the parts together again would lose slashes (`sqlite:////tmp/tasks.db`).
+            fields[cls.url_field] = url.partition("#")[0].partition("?")[0]
         return fields
 
 
@@ -81,20 +82,28 @@ def redact_url(url: str) -> str:
     """The URL without its password. What can't be read as a URL is masked whole."""
     try:
         parts = urlsplit(url)
-        if parts.query:
-            pairs = parse_qsl(parts.query, keep_blank_values=True)
-            shown = [f"{name}={_masked_option(name, value)}" for name, value in pairs]
-            parts = parts._replace(query="&".join(shown))
-        if parts.password is None:
-            return urlunsplit(parts)
-        user, host = parts.netloc.rsplit("@", 1)
-        return urlunsplit(parts._replace(netloc=f"{user.split(':', 1)[0]}:{MASK}@{host}"))
+        password = parts.password
     except ValueError:
         return MASK
+    # A password with an unquoted `/`, `?` or `#` ends the address early, and the rest of it would show.
+    misplaced = "@" in parts.path + parts.fragment or ("@" in parts.query and "@" not in parts.netloc)
+    if misplaced or (not parts.scheme and _is_secret_name(url)):
+        return MASK
+    address, mark, query = url.partition("?")
+    if password is not None:
+        user, host = parts.netloc.rsplit("@", 1)
+        address = address.replace(parts.netloc, f"{user.split(':', 1)[0]}:{MASK}@{host}", 1)
+    options = [_masked_option(option) for option in query.split("&")]
+    return address + mark + "&".join(options)
 
 
-def _masked_option(name: str, value: str) -> str:
-    return MASK if any(word in name.lower() for word in ("password", "passwd", "pwd", "secret", "token")) else value
+def _masked_option(option: str) -> str:
+    name, equals, _ = option.partition("=")
+    return f"{name}{equals}{MASK}" if equals and _is_secret_name(name) else option
+
+
+def _is_secret_name(text: str) -> bool:
+    return any(word in text.lower() for word in ("password", "passwd", "pwd", "secret", "token"))
 
 
 def redact(value: Any, mark: str | None) -> Any:
