@@ -1,0 +1,1 @@
+"""The command line. `asynctasq ...` and `python -m asynctasq ...` are the same."""
