@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> int:
     """Run the command line and return its exit status."""
-    print("usage: asynctasq-conformance run URL")
+    sys.stderr.write("usage: asynctasq-conformance run URL\n")
     return 2

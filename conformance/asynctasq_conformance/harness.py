@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 import anyio
+import anyio.lowlevel
 
 from asynctasq.driver_api import Driver
 
@@ -38,9 +39,11 @@ class GuestTransaction(abc.ABC):
 
     async def savepoint(self) -> None:
         """Set a savepoint."""
+        await anyio.lowlevel.checkpoint()
 
     async def rollback_to_savepoint(self) -> None:
         """Roll back to the savepoint that was set last."""
+        await anyio.lowlevel.checkpoint()
 
 
 class DriverHarness(abc.ABC):
@@ -74,6 +77,7 @@ class DriverHarness(abc.ABC):
 
     async def drop(self, namespace: str) -> None:
         """Remove all that is stored in the namespace. The default leaves it to the suite, which purges the queues."""
+        await anyio.lowlevel.checkpoint()
 
     async def advance(self, seconds: float) -> None:
         """Let `seconds` pass for everything that is stored in `self.namespace`.
@@ -88,6 +92,7 @@ class DriverHarness(abc.ABC):
     async def restart_backend(self) -> None:
         """Restart the server as a crash would, and return once it accepts connections. The default does nothing, and
         what needs it is reported as not tested."""
+        await anyio.lowlevel.checkpoint()
 
     def begin_transaction(self) -> AbstractAsyncContextManager[GuestTransaction]:
         """A user's own connection to the store of `self.namespace`, with a transaction open; closed at the end.

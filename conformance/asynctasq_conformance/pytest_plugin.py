@@ -1,3 +1,3 @@
-"""The pytest plugin of the suite: loaded in every pytest run where the distribution is installed, so it imports nothing heavy."""
+"""The pytest plugin of the suite. Every pytest run of the environment loads it, so it imports nothing heavy."""
 
 from __future__ import annotations

@@ -41,7 +41,8 @@ def new_id() -> str:
 
 def new_task(**fields: Any) -> NewTask:
     """A task with a fresh id, in the queue of the example."""
-    return NewTask(**{"id": new_id(), "queue": QUEUE, "name": "tests.task", "payload": b"payload"} | fields)
+    defaults: dict[str, Any] = {"id": new_id(), "queue": QUEUE, "name": "tests.task", "payload": b"payload"}
+    return NewTask(**defaults | fields)
 
 
 @contextmanager
@@ -51,11 +52,12 @@ def raises(*expected: type[Exception], names: str = "") -> Generator[None]:
     try:
         yield
     except expected as error:
-        assert names in str(error), f"the message of {error!r} does not name {names!r}"
+        message = str(error)
     except Exception as error:
         raise AssertionError(f"raised {error!r}; wanted {wanted}") from error
     else:
         raise AssertionError(f"nothing was raised; wanted {wanted}")
+    assert names in message, f"the message {message!r} does not name {names!r}"
 
 
 @dataclass

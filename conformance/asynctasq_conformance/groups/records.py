@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from asynctasq.driver_api import Bury, Complete, Failure, InvalidArgument, Release, Retry, TaskRecord, TaskState
 from asynctasq_conformance.examples import example
 from asynctasq_conformance.subject import FAILURE, Subject, new_id, new_task, raises
@@ -109,14 +111,11 @@ async def test_worker_and_start_are_of_the_latest_delivery_and_stay(subject: Sub
 @example("REC-7")
 async def test_an_ended_record_tells_when(subject: Subject) -> None:
     """`finished_at` is when the task ended: completed, dead or cancelled."""
-    for settle in (
-        lambda receipt: Complete(receipt=receipt),
-        lambda receipt: Bury(receipt=receipt, failure=FAILURE),
-    ):
+    for buried in (False, True):
         id = await subject.put(keep_for=subject.long)
         receipt = (await subject.take_one(id=id)).receipt
         async with subject.timed() as span:
-            await subject.apply(settle(receipt))
+            await subject.apply(Bury(receipt=receipt, failure=FAILURE) if buried else Complete(receipt=receipt))
         assert span.has((await subject.record(id)).finished_at)
 
 
@@ -155,7 +154,7 @@ async def test_a_list_gives_the_tasks_that_match(subject: Subject) -> None:
     a = await subject.put(queue="a", name="one", correlation_id="c1")
     b = await subject.put(queue="a", name="two", delay=subject.long)
     c = await subject.put(queue="b", name="one", correlation_id="c1")
-    cases = [
+    cases: list[tuple[dict[str, Any], set[str]]] = [
         ({}, {a, b, c}),
         ({"queue": "a"}, {a, b}),
         ({"name": "one"}, {a, c}),
@@ -163,8 +162,8 @@ async def test_a_list_gives_the_tasks_that_match(subject: Subject) -> None:
         ({"state": TaskState.SCHEDULED}, {b}),
         ({"state": TaskState.READY}, {a, c}),
         ({"queue": "a", "state": TaskState.READY, "name": "one", "correlation_id": "c1"}, {a}),
-        ({"queue": "none"}, set[str]()),
-        ({"queue": "b", "name": "two"}, set[str]()),
+        ({"queue": "none"}, set()),
+        ({"queue": "b", "name": "two"}, set()),
     ]
     for filters, expected in cases:
         assert {record.id for record in await subject.listed(**filters)} == expected, f"filters: {filters}"

@@ -37,11 +37,12 @@ class PlainHarness(DriverHarness):
 
     def __init__(self, driver_class: type[PlainDriver] = PlainDriver) -> None:
         self.driver_class = driver_class
-        self.clock: HandClock = HandClock()
+        self._hand_clock = HandClock()
+        self.clock = self._hand_clock
         self._storages: dict[str, Storage] = {}
 
     async def open_driver(self, namespace: str) -> PlainDriver:
-        return self.driver_class(self._storages.setdefault(namespace, Storage()), self.clock)
+        return self.driver_class(self._storages.setdefault(namespace, Storage()), self._hand_clock)
 
     async def drop(self, namespace: str) -> None:
         self._storages.pop(namespace, None)

@@ -1,0 +1,42 @@
+"""The built-in driver `memory` keeps the contract, on asyncio and on trio."""
+
+from __future__ import annotations
+
+from asynctasq.memory import MemoryDriver, drop_store
+from asynctasq.testing import ManualClock
+from asynctasq_conformance import DriverConformance, DriverHarness
+
+
+class MemoryHarness(DriverHarness):
+    """Stores of this process, on a clock that stands still."""
+
+    expected_traits = frozenset({"wake_ups", "pausing", "worker_reports", "strict_order", "exact_stats"})
+
+    def __init__(self) -> None:
+        self._manual_clock = ManualClock()
+        self.clock = self._manual_clock
+
+    async def open_driver(self, namespace: str) -> MemoryDriver:
+        return MemoryDriver(namespace, clock=self._manual_clock)
+
+    async def drop(self, namespace: str) -> None:
+        drop_store(namespace)
+
+
+class TestMemory(DriverConformance):
+    """The whole suite."""
+
+    harness = MemoryHarness()
+
+
+class TestMemoryInRealTime(DriverConformance):
+    """The suite's short real waits, for harnesses that cannot move time."""
+
+    class _RealTime(MemoryHarness):
+        def __init__(self) -> None:
+            self.event_loops = ("asyncio",)
+
+        async def open_driver(self, namespace: str) -> MemoryDriver:
+            return MemoryDriver(namespace)
+
+    harness = _RealTime()
