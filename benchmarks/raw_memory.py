@@ -7,20 +7,21 @@ from collections import deque
 class RawMemory:
     """Claim by popping, settle by deleting the lease."""
 
-    name = "memory"
-
     def __init__(self) -> None:
         self._waiting: deque[bytes] = deque()
         self._leased: dict[int, bytes] = {}
         self._next = 0
 
-    def close(self) -> None:
+    async def open(self) -> None:
         self._waiting.clear()
 
-    def insert(self, payloads: list[bytes]) -> None:
+    async def close(self) -> None:
+        self._waiting.clear()
+
+    async def insert(self, payloads: list[bytes]) -> None:
         self._waiting.extend(payloads)
 
-    def drain(self, batch: int) -> float:
+    async def drain(self, batch: int) -> float:
         """Claim and settle everything, `batch` at a time; the seconds that it took."""
         started = time.perf_counter()
         while self._waiting:

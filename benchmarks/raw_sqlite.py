@@ -1,8 +1,9 @@
-"""The ceiling on SQLite: one table, a claiming UPDATE and a batched DELETE, on a thread of its own. Nothing of a contract.
+"""The ceiling on SQLite: one table, a claiming UPDATE and a batched DELETE, on a thread of its own.
 
 WAL and synchronous=FULL, as the driver. It fences nothing, remembers nothing, counts nothing and knows one queue.
 """
 
+import asyncio
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,42 +25,42 @@ DELETE = "DELETE FROM task WHERE id = ?"
 
 
 class RawSQLite:
-    """One connection on one thread, called from the event loop's thread through an executor."""
-
-    name = "sqlite"
+    """One connection on one thread, called from the event loop through an executor, as any async client must."""
 
     def __init__(self, folder: Path) -> None:
+        self._path = folder / "raw.db"
         self._thread = ThreadPoolExecutor(1)
-        self._thread.submit(self._open, folder / "raw.db").result()
 
-    def _open(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None, cached_statements=512)
+    async def open(self) -> None:
+        await self._call(self._open)
+
+    def _open(self) -> None:
+        self._connection = sqlite3.connect(self._path, isolation_level=None, cached_statements=512)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY", "cache_size=-16000"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.execute(TABLE)
         self._connection.execute(INDEX)
 
-    def close(self) -> None:
-        self._thread.submit(self._connection.close).result()
+    async def close(self) -> None:
+        await self._call(self._connection.close)
         self._thread.shutdown()
 
-    def insert(self, payloads: list[bytes]) -> None:
+    async def insert(self, payloads: list[bytes]) -> None:
         """One transaction."""
-        self._thread.submit(self._insert, payloads).result()
+        await self._call(self._insert, payloads)
 
     def _insert(self, payloads: list[bytes]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         self._connection.executemany(INSERT, [(payload,) for payload in payloads])
         self._connection.execute("COMMIT")
 
-    def drain(self, batch: int) -> float:
+    async def drain(self, batch: int) -> float:
         """Claim and delete everything, `batch` at a time, both in one transaction; the seconds that it took."""
         started = time.perf_counter()
         claimed: list[int] = []
-        while True:
-            claimed = self._thread.submit(self._cycle, claimed, batch).result()
-            if not claimed:
-                return time.perf_counter() - started
+        while claimed := await self._call(self._cycle, claimed, batch):
+            pass
+        return time.perf_counter() - started
 
     def _cycle(self, done: list[int], batch: int) -> list[int]:
         self._connection.execute("BEGIN IMMEDIATE")
@@ -68,3 +69,6 @@ class RawSQLite:
         rows = self._connection.execute(CLAIM, (batch,)).fetchall()
         self._connection.execute("COMMIT")
         return [row[0] for row in rows]
+
+    async def _call(self, function, *arguments):
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
