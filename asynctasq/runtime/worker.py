@@ -1,0 +1,357 @@
+"""The worker: takes tasks from a store, runs them, and settles them."""
+
+import importlib.metadata
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import anyio
+from anyio.abc import TaskGroup
+
+from asynctasq.contract.driver import Driver
+from asynctasq.contract.event_sink import EventSink
+from asynctasq.contract.events import Event, EventType, WorkerEvent
+from asynctasq.contract.serializer import Serializer
+from asynctasq.errors import DriverClosed, DriverUnavailable
+from asynctasq.runtime.attempt import CheckFrame
+from asynctasq.runtime.event_dispatcher import EventDispatcher
+from asynctasq.runtime.failure_text import Redact
+from asynctasq.runtime.retry_policy import Backoff
+from asynctasq.runtime.shutdown import Shutdown, SignalListener, StopStage
+from asynctasq.runtime.stacks import stacks_of_threads
+from asynctasq.runtime.worker_run import Surroundings, WorkerRun
+from asynctasq.runtime.worker_settings import WorkerSettings, checked, new_worker_id, read_queues
+from asynctasq.tasks.task_registry import TaskRegistry, default_registry
+
+_logger = logging.getLogger("asynctasq.worker")
+
+
+class EventEmitter(Protocol):
+    """The older form of an event sink: one event at a time."""
+
+    async def emit(self, event: Event) -> None:
+        """Take one event."""
+        ...
+
+    async def close(self) -> None:
+        """Called once at the end."""
+        ...
+
+
+class Worker:
+    """Runs the tasks of some queues until it is told to stop.
+
+    `await start()` runs everything in one task group and returns once the worker has ended: after `request_stop()`, a
+    signal, `max_tasks` tasks, or, with `burst`, once the queues are empty.
+    """
+
+    def __init__(
+        self,
+        queue_driver: Driver,
+        queues: Sequence[str] | str | None = None,
+        concurrency: int = 10,
+        max_tasks: int | None = None,
+        serializer: Serializer | None = None,
+        event_emitter: EventEmitter | EventSink | None = None,
+        worker_id: str | None = None,
+        heartbeat_interval: float = 60.0,
+        process_pool_size: int | None = None,
+        process_pool_max_tasks_per_child: int | None = None,
+        *,
+        registry: TaskRegistry = default_registry,
+        serializers: Mapping[str, Serializer] | None = None,
+        lease: float = 30.0,
+        grace: float = 25.0,
+        poll_interval: float = 1.0,
+        burst: bool = False,
+        queue_weights: Mapping[str, int] | None = None,
+        open_heartbeat_driver: Callable[[], Driver] | None = None,
+        events: EventDispatcher | None = None,
+        apps: Sequence[str] = (),
+        keep_completed_tasks: bool = False,
+        check_frame: CheckFrame | None = None,
+        redact: Redact | None = None,
+        handle_signals: bool = True,
+        exit_when_stuck: bool = False,
+        blocked_loop_after: float | None = 2.0,
+        connect_patience: float = 10.0,
+    ) -> None:
+        """All durations are seconds.
+
+        Args:
+            queue_driver: Connected or not; a driver that is connected here is also disconnected here.
+            queues: Names in order of precedence (default: `default`), each perhaps with a weight, `critical:6`.
+            concurrency: How many tasks run at once.
+            max_tasks: End after exactly so many.
+            serializer: Decodes payloads of its content type, beside `serializers`.
+            event_emitter: Gets every event, beside `events`.
+            worker_id: What the store and the logs call this worker.
+            heartbeat_interval: Between two worker_heartbeat events.
+            process_pool_size: Children for process tasks; default: one per CPU.
+            process_pool_max_tasks_per_child: A child is replaced after so many tasks.
+            registry: The tasks that may run here.
+            serializers: Content type -> serializer.
+            lease: How soon it is noticed that a worker died.
+            grace: How long tasks may go on after the first request to stop.
+            poll_interval: How long a lost wake-up can delay a task.
+            burst: End once the queues are empty.
+            queue_weights: Shares of the queues; with any given, order is by weights and no longer strict.
+            open_heartbeat_driver: Makes a second, unconnected driver, for the heartbeats' own thread. None: heartbeats
+                are sent from the event loop.
+            events: Where events go. The worker runs and closes this dispatcher.
+            apps: What the children of the process pool import.
+            keep_completed_tasks: Store every result, also of tasks that are annotated to return None.
+            check_frame: Refuses payloads that are not to be trusted.
+            redact: Cleans the texts of errors before they are stored.
+            handle_signals: In the main thread: SIGTERM and SIGINT stop (twice: cancel, three times: exit now).
+            exit_when_stuck: End the process rather than wait for a task that refuses to be cancelled.
+            blocked_loop_after: How long the event loop may be blocked before its stack is logged; None: never.
+            connect_patience: How long to try to reach the store at the start.
+
+        Raises:
+            ConfigurationError: a setting can't work.
+        """
+        names, weights = read_queues(queues, queue_weights)
+        self._settings = checked(
+            WorkerSettings(
+                worker_id=new_worker_id() if worker_id is None else worker_id,
+                queues=names,
+                weights=weights,
+                concurrency=concurrency,
+                max_tasks=max_tasks,
+                lease=lease,
+                grace=grace,
+                poll_interval=poll_interval,
+                heartbeat_interval=heartbeat_interval,
+                burst=burst,
+                handle_signals=handle_signals,
+                exit_when_stuck=exit_when_stuck,
+                keep_all_results=keep_completed_tasks,
+                blocked_loop_after=blocked_loop_after,
+                connect_patience=connect_patience,
+            )
+        )
+        self._given = Surroundings(
+            driver=queue_driver,
+            open_heartbeat_driver=open_heartbeat_driver,
+            registry=registry,
+            serializers=_serializers(serializer, serializers),
+            events=_events(events, event_emitter),
+            check_frame=check_frame,
+            redact=redact,
+        )
+        self._shutdown = Shutdown()
+        self._run: WorkerRun | None = None
+        self._signals: SignalListener | None = None
+        self._started_at: float | None = None
+        self._hostname = socket.gethostname()
+
+    # -- life
+
+    @property
+    def worker_id(self) -> str:
+        """What the store and the logs call this worker."""
+        return self._settings.worker_id
+
+    @property
+    def abandoned_threads(self) -> int:
+        """Threads that still run, although the worker has ended. A process that waits for them may wait for long."""
+        return 0 if self._run is None else self._run.runner.abandoned_threads
+
+    @property
+    def exit_code(self) -> int:
+        """What the process should exit with: 0, or 128 + the signal that cut the draining short."""
+        signals = self._signals
+        return 128 + signals.last if signals is not None and signals.forced and signals.last is not None else 0
+
+    def request_stop(self) -> StopStage:
+        """Ask for the end: the first call drains, the second one cancels and releases. From the event loop's thread."""
+        return self._shutdown.request()
+
+    async def start(self) -> None:
+        """Run until the worker has ended. It never ends because of the backend, once that was reached.
+
+        Raises:
+            DriverUnavailable: the backend could not be reached within `connect_patience` seconds.
+            ConfigurationError, StorageMissing, StorageTooNew: from connecting.
+        """
+        driver = self._given.driver
+        connected_here = await self._connect(driver)
+        self._started_at = time.monotonic()
+        try:
+            await self._serve()
+        finally:
+            if connected_here:
+                with anyio.move_on_after(2.0, shield=True):
+                    await driver.disconnect()
+
+    async def _connect(self, driver: Driver) -> bool:
+        """Connect, if nobody has; True if it was done here."""
+        try:
+            await driver.now()
+        except DriverClosed:
+            connected_here = True
+        except DriverUnavailable:
+            return False  # connected, and the backend is away just now: it will be waited for
+        else:
+            return False
+        give_up_at = anyio.current_time() + self._settings.connect_patience
+        backoff = Backoff(first=0.2)
+        while True:
+            try:
+                await driver.connect()
+            except DriverUnavailable as error:
+                delay = backoff.next_delay()
+                if anyio.current_time() + delay >= give_up_at:
+                    raise
+                _logger.warning("the backend does not answer, trying again (%d): %s", backoff.failures, error)
+                await anyio.sleep(delay)
+            else:
+                return connected_here
+
+    async def _serve(self) -> None:
+        events = self._given.events
+        listener = SignalListener(request_stop=self.request_stop, pause=self.pause, dump=self._dump)
+        self._signals = listener
+        async with anyio.create_task_group() as observers:
+            await observers.start(events.run)
+            try:
+                async with anyio.create_task_group() as services:
+                    if self._settings.handle_signals:
+                        await services.start(listener.run)
+                    try:
+                        await self._work(services)
+                    finally:
+                        services.cancel_scope.cancel()
+            finally:
+                if events.active:
+                    events.emit(self._worker_event(EventType.WORKER_OFFLINE))
+                events.close()
+
+    async def _work(self, services: TaskGroup) -> None:
+        run: WorkerRun | None = None
+        try:
+            async with anyio.create_task_group() as work:
+                run = self._run = WorkerRun(
+                    self._settings, self._given, self._shutdown, work, self._worker_event, self._report
+                )
+                run.start_services(services)
+                self._announce()
+                await run.work()
+        finally:
+            if run is not None:
+                with anyio.CancelScope(shield=True):
+                    await run.release_rest()
+
+    def pause(self) -> None:
+        """Take nothing new, and go on with everything else."""
+        if self._run is not None:
+            self._run.reserving.pause()
+
+    # -- for people to look at
+
+    def get_health_status(self) -> dict[str, Any]:
+        """How the worker is: `last_reserve_seconds_ago` tells whether it reaches its backend."""
+        run, settings = self._run, self._settings
+        last = None if run is None else run.reserving.last_success
+        return {
+            "worker_id": settings.worker_id,
+            "hostname": self._hostname,
+            "pid": os.getpid(),
+            "status": "starting" if run is None else self._shutdown.stage.name.lower(),
+            "uptime_seconds": 0.0 if self._started_at is None else time.monotonic() - self._started_at,
+            "tasks_processed": 0 if run is None else run.outcomes.processed,
+            "active_tasks": 0 if run is None else run.held.running,
+            "buffered_tasks": 0 if run is None else len(run.held.buffer),
+            "queues": list(settings.queues),
+            "concurrency": settings.concurrency,
+            "stale_settlements": 0 if run is None else run.outcomes.stale,
+            "failed_handler_errors": 0 if run is None else run.handlers.errors,
+            "dropped_events": self._given.events.dropped,
+            "last_reserve_seconds_ago": None if run is None or last is None else run.clock() - last,
+            "process_pool": None,
+        }
+
+    def _report(self) -> dict[str, Any]:
+        """What is stored as this worker's report."""
+        status = self.get_health_status()
+        uptime = status["uptime_seconds"]
+        running = [] if self._run is None else [held.delivery for held in self._run.lanes.running()]
+        return status | {
+            "active": status["active_tasks"],
+            "processed": status["tasks_processed"],
+            "started_at": datetime.fromtimestamp(time.time() - uptime, UTC),
+            "version": _version(),
+            "running": [{"id": task.id, "name": task.name, "queue": task.queue} for task in running[:100]],
+        }
+
+    def _worker_event(self, event_type: EventType) -> WorkerEvent:
+        status = self.get_health_status()
+        return WorkerEvent(
+            event_type=event_type,
+            worker_id=self._settings.worker_id,
+            hostname=self._hostname,
+            timestamp=datetime.now(UTC),
+            freq=self._settings.heartbeat_interval,
+            active=status["active_tasks"],
+            processed=status["tasks_processed"],
+            queues=self._settings.queues,
+            sw_ver=_version(),
+            uptime_seconds=status["uptime_seconds"],
+        )
+
+    def _announce(self) -> None:
+        settings = self._settings
+        _logger.info(
+            "worker %s serves %s with concurrency %d",
+            settings.worker_id,
+            ", ".join(settings.queues),
+            settings.concurrency,
+        )
+        if self._given.events.active:
+            self._given.events.emit(self._worker_event(EventType.WORKER_ONLINE))
+
+    def _dump(self) -> None:
+        held = [] if self._run is None else list(self._run.held.table.values())
+        lines = [
+            f"  {one.delivery.id} {one.delivery.name} on {one.delivery.queue}, attempt {one.delivery.attempt}: "
+            + ("runs" if one.lane is not None else "is being settled" if one.closed else "waits")
+            for one in held
+        ]
+        _logger.warning("%d tasks are held here:\n%s\n%s", len(held), "\n".join(lines), stacks_of_threads())
+
+
+class _EmitterSink(EventSink):
+    """An older emitter as a sink."""
+
+    def __init__(self, emitter: EventEmitter) -> None:
+        self._emitter = emitter
+
+    async def emit_many(self, events: Sequence[Event]) -> None:
+        for event in events:
+            await self._emitter.emit(event)
+
+    async def close(self) -> None:
+        await self._emitter.close()
+
+
+def _serializers(one: Serializer | None, several: Mapping[str, Serializer] | None) -> dict[str, Serializer]:
+    serializers = dict(several or {})
+    if one is not None:
+        serializers[one.content_type] = one
+    return serializers
+
+
+def _events(events: EventDispatcher | None, emitter: EventEmitter | EventSink | None) -> EventDispatcher:
+    dispatcher = EventDispatcher() if events is None else events
+    if emitter is not None:
+        dispatcher.add(emitter if isinstance(emitter, EventSink) else _EmitterSink(emitter))
+    return dispatcher
+
+
+def _version() -> str:
+    return importlib.metadata.version("asynctasq")
