@@ -12,6 +12,7 @@ from asynctasq.driver_api import (
     DriverTraits,
     EnqueueOutcome,
     ExtendOutcome,
+    Finding,
     Guarantee,
     Limits,
     MaintenanceReport,
@@ -27,6 +28,7 @@ from asynctasq.driver_api import (
 )
 from asynctasq_sqlite.clock import RESOLUTION, milliseconds, moment_at
 from asynctasq_sqlite.connection import absolute_path, prepare_storage
+from asynctasq_sqlite.diagnosis import diagnose
 from asynctasq_sqlite.enqueueing import enqueue
 from asynctasq_sqlite.listing import Wanted, list_tasks, read_place
 from asynctasq_sqlite.maintenance import maintain
@@ -38,6 +40,8 @@ from asynctasq_sqlite.settings import SQLiteConfig
 from asynctasq_sqlite.settling import settle
 from asynctasq_sqlite.statistics import queue_stats
 from asynctasq_sqlite.store import Store
+from asynctasq_sqlite.transactions import SQLiteTransactions
+from asynctasq_sqlite.wake_ups import SQLiteWakeUps
 from asynctasq_sqlite.worker_reports import SQLiteWorkerReports
 
 _TEN_YEARS = 3650 * 86_400.0
@@ -67,6 +71,9 @@ class SQLiteDriver(Driver):
             ),
             event_loops=frozenset({"asyncio"}),
         )
+        self._wake_ups = SQLiteWakeUps(self._settings, self._open_store)
+        self.wake_ups = self._wake_ups
+        self.transactions = SQLiteTransactions(self, self._settings.namespace, self._path)
         self.pausing = SQLitePausing(self._open_store)
         self.worker_reports = SQLiteWorkerReports(self, self._open_store)
 
@@ -80,19 +87,17 @@ class SQLiteDriver(Driver):
 
     async def _connect(self) -> None:
         store = Store(self._settings, self._path)
-        await store.open(self._on_ready)
+        await store.open(self._wake_ups.tell)
         self._store = store
 
     async def _disconnect(self) -> None:
         store, self._store = self._store, None
+        self._wake_ups.interrupt()
         if store is not None:
             await store.close()
 
     async def _prepare_storage(self, *, dry_run: bool) -> list[str]:
         return await anyio.to_thread.run_sync(lambda: prepare_storage(self._settings, self._path, dry_run=dry_run))
-
-    def _on_ready(self, queues: frozenset[str]) -> None:
-        pass
 
     # -- tasks move
 
@@ -166,3 +171,6 @@ class SQLiteDriver(Driver):
         retention = self._settings.dead_retention
         kept = None if retention is None else milliseconds(retention)
         return await self._open_store().writer.run(lambda session: maintain(session, limit, kept))
+
+    async def _diagnose(self) -> list[Finding]:
+        return diagnose(self._settings, self._path)

@@ -12,6 +12,7 @@ from asynctasq_sqlite.session import Session
 LOOKED_AT = 2000
 """Tasks per page that are looked at, however few of them match."""
 
+_ENDED = frozenset({TaskState.COMPLETED, TaskState.DEAD, TaskState.CANCELLED})
 _is_place = re.compile(r"[1-9][0-9]{0,17}").fullmatch
 
 
@@ -39,7 +40,7 @@ def list_tasks(session: Session, wanted: Wanted, limit: int, place: int) -> Task
     window = max(limit, LOOKED_AT)
     latest = None if wanted.older_than is None else session.now - wanted.older_than
     filters = (place, window, wanted.queue, wanted.name, wanted.correlation_id, latest)
-    if wanted.state in (TaskState.COMPLETED, TaskState.DEAD, TaskState.CANCELLED):
+    if wanted.state is not None and wanted.state in _ENDED:
         row = session.run("list_ended", *filters, wanted.state.value).fetchone()
     elif wanted.state is TaskState.LEASED:
         row = session.run("list_leased", *filters).fetchone()

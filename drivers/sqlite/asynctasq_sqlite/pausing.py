@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-
 from asynctasq.driver_api import check_identifiers
 from asynctasq_sqlite.session import Session, to_json
 from asynctasq_sqlite.store import Store

@@ -4,5 +4,8 @@ INSERT INTO ns_ended (seq, queue, state, attempts, finished_at, drop_at, reason,
 SELECT
   json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), json_extract(value, '$[3]'),
   json_extract(value, '$[4]'), json_extract(value, '$[5]'), json_extract(value, '$[6]'),
-  substr(?2, json_extract(value, '$[7]') + 1, json_extract(value, '$[8]'))
+  CASE json_extract(value, '$[8]')
+    WHEN 0 THEN x''
+    ELSE substr(?2, json_extract(value, '$[7]') + 1, json_extract(value, '$[8]'))
+  END
 FROM json_each(?1)
