@@ -2,10 +2,10 @@
 
 import abc
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import redis.exceptions
-from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
@@ -13,6 +13,7 @@ from redis.crc import key_slot
 
 from asynctasq.driver_api import ConfigurationError
 from asynctasq_redis.locations import Location, location_of
+from asynctasq_redis.native_connection import NativeConnection
 from asynctasq_redis.settings import RedisConfig
 
 Options = Mapping[str, Any]
@@ -25,28 +26,30 @@ class Address(abc.ABC):
         self._location = location
         self._options = options
 
-    def _connection_to(self, host: str, port: int) -> AbstractConnection:
+    def _connection_to(self, host: str, port: int) -> NativeConnection:
         kind = SSLConnection if self._location.is_tls else Connection
-        return kind(host=host, port=port, **self._options)
+        return cast(NativeConnection, kind(host=host, port=port, **self._options))
 
     @abc.abstractmethod
-    async def new_connection(self) -> AbstractConnection:
+    async def new_connection(self) -> NativeConnection:
         """A connection to the right server, not open yet."""
 
     def forget(self) -> None:
         """A connection broke, or the server is not the right one any more: look again next time."""
+        return  # a fixed address has nothing to forget
 
     def moved_to(self, host: str, port: int) -> None:
-        """A node says that another one has the slot."""
+        """A node of a cluster says that another one has the slot."""
+        return  # only a cluster's slots move
 
 
 class ServerAddress(Address):
     """One server, by name or by socket."""
 
-    async def new_connection(self) -> AbstractConnection:
+    async def new_connection(self) -> NativeConnection:
         """A connection to the right server, not open yet."""
         if self._location.kind == "socket":
-            return UnixDomainSocketConnection(path=self._location.path, **self._options)
+            return cast(NativeConnection, UnixDomainSocketConnection(path=self._location.path, **self._options))
         return self._connection_to(*self._location.hosts[0])
 
 
@@ -58,7 +61,7 @@ class SentinelAddress(Address):
         self._sentinel = Sentinel(list(location.hosts), sentinel_kwargs=dict(sentinel_options))
         self._master: tuple[str, int] | None = None
 
-    async def new_connection(self) -> AbstractConnection:
+    async def new_connection(self) -> NativeConnection:
         """A connection to the right server, not open yet."""
         if self._master is None:
             try:
@@ -82,7 +85,7 @@ class ClusterAddress(Address):
         self._owner: tuple[str, int] | None = None
         self._last_owner: tuple[str, int] | None = None
 
-    async def new_connection(self) -> AbstractConnection:
+    async def new_connection(self) -> NativeConnection:
         """A connection to the right server, not open yet."""
         if self._owner is None:
             self._owner = self._last_owner = await self._find_owner()

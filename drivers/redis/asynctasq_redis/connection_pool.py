@@ -9,18 +9,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import redis.exceptions as native
-from hiredis import pack_command
-from redis.asyncio.connection import AbstractConnection
 
 from asynctasq.driver_api import DriverUnavailable
 from asynctasq_redis.addresses import Address
 from asynctasq_redis.error_mapping import mapped
+from asynctasq_redis.native_connection import NativeConnection, is_stale, packed_command
 
 Command = tuple[Any, ...]
 
 _MOST_REDIRECTIONS = 5
-_is_stale = getattr(AbstractConnection, "can_read", None) or AbstractConnection.can_read_destructive
-"""A connection that is idle and yet has something to read was closed, or is out of step. (Renamed in redis-py 8.)"""
 
 
 class ConnectionPool:
@@ -30,9 +27,9 @@ class ConnectionPool:
         self._address = address
         self._command_timeout = command_timeout
         self._places = asyncio.Semaphore(max_connections)
-        self._idle: list[AbstractConnection] = []
-        self._in_use: set[AbstractConnection] = set()
-        self._retired: set[AbstractConnection] = set()
+        self._idle: list[NativeConnection] = []
+        self._in_use: set[NativeConnection] = set()
+        self._retired: set[NativeConnection] = set()
         """In use, but to be closed afterwards: a connection to the same server has failed since they were opened."""
 
     async def call(self, *command: Any) -> Any:
@@ -74,7 +71,7 @@ class ConnectionPool:
         except (native.RedisError, OSError) as error:
             raise mapped(error, connecting=True) from error
 
-    async def own_connection(self) -> AbstractConnection:
+    async def own_connection(self) -> NativeConnection:
         """An open connection that the pool does not know of: the caller closes it.
 
         Raises:
@@ -93,12 +90,12 @@ class ConnectionPool:
         await self._close_idle()
 
     async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        packed = [pack_command(command) for command in commands]
+        packed = [packed_command(command) for command in commands]
         for _ in range(_MOST_REDIRECTIONS):
             try:
                 return await self._exchange_once(packed)
             except native.MovedError as error:
-                self._address.moved_to(error.host, error.port)
+                self._address.moved_to(str(error.host), error.port)  # pyright: ignore[reportUnknownMemberType]
                 await self._close_idle()
             except (native.ReadOnlyError, native.ClusterDownError, native.MasterDownError):
                 self._address.forget()
@@ -121,16 +118,16 @@ class ConnectionPool:
                 raise reply
         return replies
 
-    async def _take(self) -> AbstractConnection:
+    async def _take(self) -> NativeConnection:
         while self._idle:
             connection = self._idle.pop()
             self._in_use.add(connection)
-            if connection.is_connected and not await _is_stale(connection):
+            if connection.is_connected and not await is_stale(connection):
                 return connection
             await self._discard(connection, server_failed=False)
         return await self._new_connection()
 
-    async def _new_connection(self) -> AbstractConnection:
+    async def _new_connection(self) -> NativeConnection:
         connection = None
         try:
             connection = await self._address.new_connection()
@@ -144,14 +141,14 @@ class ConnectionPool:
         self._in_use.add(connection)
         return connection
 
-    async def _give_back(self, connection: AbstractConnection) -> None:
+    async def _give_back(self, connection: NativeConnection) -> None:
         if connection in self._retired:
             await self._discard(connection, server_failed=False)
         else:
             self._in_use.discard(connection)
             self._idle.append(connection)
 
-    async def _discard(self, connection: AbstractConnection, *, server_failed: bool) -> None:
+    async def _discard(self, connection: NativeConnection, *, server_failed: bool) -> None:
         self._in_use.discard(connection)
         self._retired.discard(connection)
         await connection.disconnect(nowait=True)
@@ -166,7 +163,7 @@ class ConnectionPool:
             await connection.disconnect(nowait=True)
 
 
-async def _reply(connection: AbstractConnection) -> Any:
+async def _reply(connection: NativeConnection) -> Any:
     try:
         return await connection.read_response()
     except native.ResponseError as refusal:

@@ -5,12 +5,12 @@ from typing import Any, Self
 
 import msgspec
 import redis.exceptions as native
-from redis.asyncio.connection import AbstractConnection
 
 from asynctasq.driver_api import DriverUnavailable, Event, TaskEvent, WorkerEvent
 from asynctasq_redis.addresses import address_of
 from asynctasq_redis.connection_pool import ConnectionPool
 from asynctasq_redis.error_mapping import mapped
+from asynctasq_redis.native_connection import NativeConnection
 from asynctasq_redis.settings import DEFAULT_CHANNEL, DEFAULT_URL, settings_from_url
 
 
@@ -33,7 +33,7 @@ class RedisEventSubscriber:
         self._channel = channel or DEFAULT_CHANNEL
         self._settings = settings_from_url(redis_url or DEFAULT_URL)
         self._address = address_of(self._settings, self._channel)
-        self._connection: AbstractConnection | None = None
+        self._connection: NativeConnection | None = None
 
     async def __aenter__(self) -> Self:
         pool = ConnectionPool(self._address, max_connections=1, command_timeout=self._settings.command_timeout)

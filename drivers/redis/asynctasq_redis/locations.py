@@ -4,6 +4,7 @@ import re
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from asynctasq.driver_api import ConfigurationError, redact_url
 
@@ -43,13 +44,13 @@ def location_of(url: str) -> Location:
     credentials, _, places = parts.netloc.rpartition("@")
     username, _, password = credentials.partition(":")
     path = unquote(parts.path)
-    who = {"username": unquote(username) or None, "password": unquote(password) or None}
+    bare = Location(kind="server", username=unquote(username) or None, password=unquote(password) or None)
     base, _, suffix = scheme.partition("+")
     is_tls = base == "rediss"
     if scheme == "unix":
         if not path:
             raise ConfigurationError("a unix URL names no socket; wanted unix:///path/to/redis.sock")
-        return Location(kind="socket", path=path, **who)
+        return replace(bare, kind="socket", path=path)
     hosts = _hosts(url, places, _DEFAULT_SENTINEL_PORT if suffix == "sentinel" else _DEFAULT_PORT)
     if suffix == "sentinel":
         service, _, database = path.strip("/").partition("/")
@@ -57,18 +58,17 @@ def location_of(url: str) -> Location:
             raise ConfigurationError(
                 f"the URL {redact_url(url)} names no master; wanted redis+sentinel://host:26379/mymaster"
             )
-        return Location(
-            kind="sentinel", is_tls=is_tls, hosts=hosts, service=service, db=_database(url, database), **who
-        )
+        db = _database(url, database)
+        return replace(bare, kind="sentinel", is_tls=is_tls, hosts=hosts, service=service, db=db)
     if suffix == "cluster":
         if _database(url, path.strip("/")):
             raise ConfigurationError(f"the URL {redact_url(url)} names a database; a cluster has database 0 alone")
-        return Location(kind="cluster", is_tls=is_tls, hosts=hosts, **who)
+        return replace(bare, kind="cluster", is_tls=is_tls, hosts=hosts)
     if len(hosts) > 1:
         raise ConfigurationError(
             f"the URL {redact_url(url)} names several hosts; wanted one, or the scheme redis+cluster or redis+sentinel"
         )
-    return Location(kind="server", is_tls=is_tls, hosts=hosts, db=_database(url, path.strip("/")), **who)
+    return replace(bare, is_tls=is_tls, hosts=hosts, db=_database(url, path.strip("/")))
 
 
 def _hosts(url: str, places: str, default_port: int) -> tuple[tuple[str, int], ...]:

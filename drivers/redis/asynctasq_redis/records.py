@@ -1,7 +1,7 @@
 """What the scripts return, as the contract's types."""
 
 from struct import unpack_from
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -26,7 +26,8 @@ def deliveries(reply: list[Any], queues: tuple[str, ...], nonce: str, lease: flo
     delivered: list[Delivery] = []
     moments: dict[int, Any] = {}  # tasks of one batch were accepted in one instant
     for group_at in range(0, len(reply), 3):
-        queue, priority, group = queues[reply[group_at]], reply[group_at + 1], reply[group_at + 2]
+        queue = queues[cast(int, reply[group_at])]
+        priority, group = reply[group_at + 1], reply[group_at + 2]
         for at in range(0, len(group), 4):
             task_id = id_of(group[at])
             name, correlation_id, payload = split_body(group[at + 1])
@@ -53,10 +54,9 @@ def deliveries(reply: list[Any], queues: tuple[str, ...], nonce: str, lease: flo
 
 def task_record(fields: list[Any]) -> TaskRecord:
     """One task as `show.lua` shows it."""
-    (key, state, queue, priority, attempts, dedupe, reason, worker, cancel_requested, enqueued, available, started) = (
-        fields[:12]
-    )
-    finished, expires_after, keep, remember, left, body, result, failures = fields[12:]
+    key, state, queue, priority, attempts, dedupe, reason, worker, cancel_requested = fields[:9]
+    enqueued, available, started, finished, expires_after, keep, remember, left = fields[9:17]
+    body, result, failures = fields[17:]
     name, correlation_id, payload = split_body(body)
     return TaskRecord(
         id=id_of(key),

@@ -23,13 +23,13 @@ class Script(Struct, frozen=True):
 
 def read_pieces() -> dict[str, str]:
     """The shared pieces: file name -> text."""
-    folder = files(__package__) / "scripts" / "include"
+    folder = files(__name__.partition(".")[0]) / "scripts" / "include"
     return {piece.name: piece.read_text("utf-8") for piece in folder.iterdir() if piece.name.endswith(".lua")}
 
 
 def assemble(pieces: Mapping[str, str]) -> dict[str, Script]:
     """All scripts, made with these pieces: method's name -> script."""
-    folder = files(__package__) / "scripts"
+    folder = files(__name__.partition(".")[0]) / "scripts"
     scripts: dict[str, Script] = {}
     for file in folder.iterdir():
         if file.name.endswith(".lua"):

@@ -1,4 +1,4 @@
-"""Tasks and settlements as arguments of the scripts. The order of the fields is that of `accept.lua` and `settle.lua`."""
+"""Tasks and settlements as arguments of the scripts: the fields in the order of `accept.lua` and `settle.lua`."""
 
 from collections.abc import Sequence
 

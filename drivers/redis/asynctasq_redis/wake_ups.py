@@ -8,10 +8,10 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import redis.exceptions as native
-from redis.asyncio.connection import AbstractConnection
 
 from asynctasq.driver_api import Driver, DriverError, DriverUnavailable, WakeUpStream, check_identifiers
 from asynctasq_redis.error_mapping import mapped
+from asynctasq_redis.native_connection import NativeConnection
 from asynctasq_redis.script_runner import ScriptRunner
 
 _QUIET_TIME = 10.0
@@ -56,7 +56,7 @@ class RedisWakeUps:
 class _HintStream:
     """One connection that hears hints. Hints that nobody has asked for yet are one hint."""
 
-    def __init__(self, connection: AbstractConnection, quiet_time: float) -> None:
+    def __init__(self, connection: NativeConnection, quiet_time: float) -> None:
         self._connection = connection
         self._quiet_time = quiet_time
         self._hint = asyncio.Event()

@@ -1,0 +1,52 @@
+"""What the driver uses of a connection of redis-py, with types."""
+
+from typing import Any, Protocol, cast
+
+import hiredis
+from redis.asyncio.connection import AbstractConnection
+
+
+class NativeConnection(Protocol):
+    """One connection to one server."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it is open on this side."""
+        ...
+
+    async def connect(self) -> None:
+        """Open it: connect, authenticate, select the database."""
+        ...
+
+    async def disconnect(self, nowait: bool = False) -> None:
+        """Close it; with `nowait`, without waiting until it is closed."""
+        ...
+
+    async def send_packed_command(self, command: list[bytes], check_health: bool = True) -> None:
+        """Send what is packed already."""
+        ...
+
+    async def send_command(self, *args: Any, **kwargs: Any) -> None:
+        """Pack and send one command, opening the connection first if it is not open."""
+        ...
+
+    async def read_response(
+        self, disable_decoding: bool = False, timeout: float | None = None, *, disconnect_on_error: bool = True
+    ) -> Any:
+        """The next reply; None if it does not come within `timeout` seconds. `inf` is for ever."""
+        ...
+
+
+def packed_command(command: tuple[Any, ...]) -> bytes:
+    """A command as it is sent."""
+    return cast(bytes, hiredis.pack_command(command))  # pyright: ignore[reportUnknownMemberType]
+
+
+_look = (
+    getattr(AbstractConnection, "can_read", None) or AbstractConnection.can_read_destructive
+)  # since redis-py 8, before
+
+
+async def is_stale(connection: NativeConnection) -> bool:
+    """Whether nobody may use an idle connection again: it was closed, or something can be read where nothing should."""
+    return bool(await _look(cast(AbstractConnection, connection)))
