@@ -7,10 +7,11 @@ way. Nothing is imported for a driver that is not used.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from msgspec import Struct
 
+from asynctasq import plugins
 from asynctasq.configuration.groups import (
     GROUPS,
     EventsConfig,
@@ -34,11 +35,7 @@ from asynctasq.contract.event_sink import EventSink
 from asynctasq.contract.serializer import Serializer
 from asynctasq.errors import DriverNotFound
 from asynctasq.plugins.discovery import install_hint
-from asynctasq.plugins.driver_factory import DriverFactory, LoadedDriver
-from asynctasq.plugins.event_sink_factory import EventSinkFactory, LoadedEventSink
-from asynctasq.plugins.plugin_registry import PluginRegistry
 from asynctasq.plugins.plugin_settings import config_values, url_values
-from asynctasq.plugins.serializer_factory import SerializerFactory
 from asynctasq.plugins.setting_values import (
     CODE,
     DEFAULT,
@@ -51,6 +48,9 @@ from asynctasq.plugins.setting_values import (
     spell,
 )
 from asynctasq.plugins.settings import DriverSettings, PluginSettings, redact_url
+
+if TYPE_CHECKING:
+    from asynctasq.plugins import LoadedDriver, LoadedEventSink, PluginRegistry
 
 __all__ = [
     "Config",
@@ -124,7 +124,7 @@ class Config(Struct, frozen=True, kw_only=True):
         set_current(config)
         return config
 
-    def load_driver(self, name: str | None = None, *, registry: PluginRegistry | None = None) -> LoadedDriver:
+    def load_driver(self, name: str | None = None, *, registry: "PluginRegistry | None" = None) -> "LoadedDriver":
         """The plugin of a driver, imported; None is the configured one.
 
         Raises:
@@ -132,7 +132,7 @@ class Config(Struct, frozen=True, kw_only=True):
             ConfigurationError: its plugin is unusable.
         """
         try:
-            return DriverFactory.load(self.driver if name is None else name, registry=registry)
+            return plugins.DriverFactory.load(self.driver if name is None else name, registry=registry)
         except DriverNotFound:
             if name is None and self.origins["driver"].kind == DEFAULT:
                 raise DriverNotFound(
@@ -150,7 +150,7 @@ class Config(Struct, frozen=True, kw_only=True):
         loaded = self.load_driver(name)
         return build_settings(loaded.spec.settings_type, self._driver_values(loaded), loaded.spec.name)
 
-    def open_driver(self, name: str | None = None, *, registry: PluginRegistry | None = None) -> Driver:
+    def open_driver(self, name: str | None = None, *, registry: "PluginRegistry | None" = None) -> Driver:
         """A driver with its settings, not connected; None is the configured driver.
 
         Raises:
@@ -158,13 +158,13 @@ class Config(Struct, frozen=True, kw_only=True):
         """
         return self.load_driver(name, registry=registry).open(self.driver_settings(name))
 
-    def open_serializer(self, *, registry: PluginRegistry | None = None) -> Serializer:
+    def open_serializer(self, *, registry: "PluginRegistry | None" = None) -> Serializer:
         """The configured serializer.
 
         Raises:
             ConfigurationError: it is not installed, or its plugin is unusable.
         """
-        return SerializerFactory.create(self.serializer, registry=registry)
+        return plugins.SerializerFactory.create(self.serializer, registry=registry)
 
     def event_sink_settings(self, name: str) -> PluginSettings:
         """The settings of one event sink.
@@ -172,10 +172,10 @@ class Config(Struct, frozen=True, kw_only=True):
         Raises:
             ConfigurationError: a wrong or unknown setting, or the sink is not installed or unusable.
         """
-        loaded = EventSinkFactory.load(name)
+        loaded = plugins.EventSinkFactory.load(name)
         return build_settings(loaded.spec.settings_type, self._sink_values(loaded), f"events.{loaded.spec.name}")
 
-    def open_event_sinks(self, *, registry: PluginRegistry | None = None) -> tuple[EventSink, ...]:
+    def open_event_sinks(self, *, registry: "PluginRegistry | None" = None) -> tuple[EventSink, ...]:
         """Every sink that is switched on, not open yet.
 
         Raises:
@@ -183,7 +183,8 @@ class Config(Struct, frozen=True, kw_only=True):
         """
         names = self.events.enabled_sinks
         return tuple(
-            EventSinkFactory.load(name, registry=registry).open(self.event_sink_settings(name)) for name in names
+            plugins.EventSinkFactory.load(name, registry=registry).open(self.event_sink_settings(name))
+            for name in names
         )
 
     def shown(self) -> tuple[ShownSetting, ...]:
@@ -202,19 +203,19 @@ class Config(Struct, frozen=True, kw_only=True):
         settings: PluginSettings = build_settings(loaded.spec.settings_type, values, loaded.spec.name)
         rows += _rows(loaded.spec.name, settings, _origins(loaded.spec.name, settings, values))
         for name in self.events.enabled_sinks:
-            sink = EventSinkFactory.load(name)
+            sink = plugins.EventSinkFactory.load(name)
             group, values = f"events.{sink.spec.name}", self._sink_values(sink)
             settings = build_settings(sink.spec.settings_type, values, group)
             rows += _rows(group, settings, _origins(group, settings, values))
         return tuple(rows)
 
-    def _driver_values(self, loaded: LoadedDriver) -> dict[str, SettingValue]:
+    def _driver_values(self, loaded: "LoadedDriver") -> dict[str, SettingValue]:
         spec = loaded.spec
         urls = self._sources.urls_of(spec.name)
         from_urls = {kind: url_values(spec, url.value, url.origin) for kind, url in urls.items()}
         return self._sources.merged(loaded.plugin.names, spec.settings_type, from_urls)
 
-    def _sink_values(self, loaded: LoadedEventSink) -> dict[str, SettingValue]:
+    def _sink_values(self, loaded: "LoadedEventSink") -> dict[str, SettingValue]:
         spec = loaded.spec
         values: dict[str, SettingValue] = {}
         for own, field in (("channel", "channel"), (f"{spec.name}_url", "url")):
@@ -263,8 +264,9 @@ def resolve(
     groups: dict[str, Any] = {}
     for group, settings_type in GROUPS.items():
         values = sources.merged((group,), settings_type)
-        groups[group] = build_settings(settings_type, values, group)
-        origins.update(_origins(group, groups[group], values))
+        settings = groups[group] = build_settings(settings_type, values, group)
+        settings.check()
+        origins.update(_origins(group, settings, values))
     return Config(
         driver=choice.name,
         url=general.url,

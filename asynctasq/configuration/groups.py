@@ -14,7 +14,18 @@ Seconds = Annotated[float, Meta(ge=0)]
 PositiveSeconds = Annotated[float, Meta(gt=0)]
 
 
-class TaskDefaultsConfig(PluginSettings, frozen=True, kw_only=True):
+class ConfigGroup(PluginSettings, frozen=True, kw_only=True):
+    """The base of the groups."""
+
+    def check(self) -> None:
+        """Check what the fields mean together. Called once every field is known to be of its type.
+
+        Raises:
+            ConfigurationError: they contradict each other.
+        """
+
+
+class TaskDefaultsConfig(ConfigGroup, frozen=True, kw_only=True):
     """What holds for a task that says nothing else. Durations are seconds."""
 
     queue: Name = "default"
@@ -32,7 +43,8 @@ class TaskDefaultsConfig(PluginSettings, frozen=True, kw_only=True):
     visibility_timeout: PositiveSeconds = 3600.0
     """Seconds that one delivery may be held in all: the expected duration twice, plus a buffer."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """A timeout that is not below the visibility timeout would never be reached."""
         if self.timeout is not None and self.timeout >= self.visibility_timeout:
             raise ConfigurationError(
                 f"task_defaults.timeout is {self.timeout} and task_defaults.visibility_timeout is "
@@ -41,7 +53,7 @@ class TaskDefaultsConfig(PluginSettings, frozen=True, kw_only=True):
             )
 
 
-class EventsConfig(PluginSettings, frozen=True, kw_only=True):
+class EventsConfig(ConfigGroup, frozen=True, kw_only=True):
     """Where events go."""
 
     sinks: tuple[str, ...] = ()
@@ -64,7 +76,7 @@ class EventsConfig(PluginSettings, frozen=True, kw_only=True):
         return tuple(dict.fromkeys((*self.sinks, *switched)))
 
 
-class ProcessPoolConfig(PluginSettings, frozen=True, kw_only=True):
+class ProcessPoolConfig(ConfigGroup, frozen=True, kw_only=True):
     """The child processes of a worker that run process tasks."""
 
     size: Annotated[int, Meta(ge=1, le=1024)] | None = None
@@ -73,14 +85,14 @@ class ProcessPoolConfig(PluginSettings, frozen=True, kw_only=True):
     """Tasks after which a child is replaced; none means never."""
 
 
-class RepositoryConfig(PluginSettings, frozen=True, kw_only=True):
+class RepositoryConfig(ConfigGroup, frozen=True, kw_only=True):
     """What is kept of finished tasks."""
 
     keep_completed_tasks: bool = False
     """Keep every completed task, with its result, until somebody deletes it."""
 
 
-class WorkerConfig(PluginSettings, frozen=True, kw_only=True):
+class WorkerConfig(ConfigGroup, frozen=True, kw_only=True):
     """A worker process. Durations are seconds."""
 
     queues: Annotated[tuple[WeightedQueue, ...], Meta(min_length=1)] = ("default",)
@@ -114,7 +126,8 @@ class WorkerConfig(PluginSettings, frozen=True, kw_only=True):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     """The least severe log lines that show."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Leases are extended before they end, and no queue is listed twice."""
         if self.heartbeat_interval is not None and self.heartbeat_interval >= self.lease:
             raise ConfigurationError(
                 f"worker.heartbeat_interval is {self.heartbeat_interval} and worker.lease is {self.lease}; "
@@ -125,7 +138,7 @@ class WorkerConfig(PluginSettings, frozen=True, kw_only=True):
             raise ConfigurationError(f"worker.queues lists {', '.join(repeated)} twice; wanted each queue once")
 
 
-class GeneralConfig(PluginSettings, frozen=True, kw_only=True):
+class GeneralConfig(ConfigGroup, frozen=True, kw_only=True):
     """The settings that belong to no group: `ASYNCTASQ_<FIELD>`, `--<field>`."""
 
     driver: str | None = None
@@ -140,7 +153,7 @@ class GeneralConfig(PluginSettings, frozen=True, kw_only=True):
     """The largest payload that is enqueued."""
 
 
-GROUPS: dict[str, type[PluginSettings]] = {
+GROUPS: dict[str, type[ConfigGroup]] = {
     "task_defaults": TaskDefaultsConfig,
     "events": EventsConfig,
     "process_pool": ProcessPoolConfig,

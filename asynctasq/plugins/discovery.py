@@ -8,12 +8,15 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
-from importlib import metadata
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from asynctasq.errors import DriverNotFound, PluginConflict
 from asynctasq.plugins.closest_name import closest_name
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 CORE_DISTRIBUTION = "asynctasq"
 BLOCK_LIST = "ASYNCTASQ_DISABLE_PLUGINS"
@@ -31,8 +34,8 @@ OWN_DRIVERS: Mapping[str, str] = {
 }
 """The names of the drivers that are released with the core, and the extra that installs each. For messages alone."""
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
-_REQUIREMENT = re.compile(r"^\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*\(?([^;)]*)\)?\s*(?:;(.*))?$")
+_SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*):"
+_REQUIREMENT = r"^\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*\(?([^;)]*)\)?\s*(?:;(.*))?$"
 
 
 class PluginKind(Enum):
@@ -113,7 +116,7 @@ def choose_plugin(
 
 def scheme_of(name_or_url: str) -> str | None:
     """The scheme in lower case if it is a URL, else None."""
-    match = _SCHEME.match(name_or_url)
+    match = re.match(_SCHEME, name_or_url)
     return None if match is None else match[1].lower()
 
 
@@ -136,11 +139,13 @@ def install_hint(name: str) -> str | None:
     return None if extra is None else f'pip install "asynctasq[{extra}]"'
 
 
-def _distributions() -> Iterator[metadata.Distribution]:
+def _distributions() -> Iterator["Distribution"]:
     """Every distribution that offers plugins, once. An editable install may be listed twice (by the folder it is
     developed in and by the environment): the first on the path counts, as it does for imports."""
+    from importlib.metadata import distributions  # a fifth of the time to import asynctasq, and needed late
+
     seen: set[str] = set()
-    for each in metadata.distributions():
+    for each in distributions():
         text = each.read_text("entry_points.txt")
         if text is None or not any(kind.value in text for kind in PluginKind):
             continue
@@ -153,7 +158,7 @@ def _distributions() -> Iterator[metadata.Distribution]:
 
 
 def _plugins_of(
-    distribution: metadata.Distribution, kinds: Iterable[PluginKind], environ: Mapping[str, str]
+    distribution: "Distribution", kinds: Iterable[PluginKind], environ: Mapping[str, str]
 ) -> Iterator[InstalledPlugin]:
     name: str = distribution.metadata["Name"]
     entries = distribution.entry_points
@@ -193,9 +198,9 @@ def _listed(environ: Mapping[str, str], variable: str) -> set[str]:
     return {spelling for name in names if name for spelling in (name, _normalized(name))}
 
 
-def _required_core(distribution: metadata.Distribution) -> str | None:
+def _required_core(distribution: "Distribution") -> str | None:
     for requirement in distribution.requires or ():
-        match = _REQUIREMENT.match(requirement)
+        match = re.match(_REQUIREMENT, requirement)
         if match and same_distribution(match[1], CORE_DISTRIBUTION) and "extra" not in (match[3] or ""):
             return match[2].strip() or None
     return None
@@ -226,4 +231,6 @@ def _not_found(kind: PluginKind, name: str, distribution: str | None, plugins: I
 
 def core_version() -> str:
     """The version of asynctasq that is running."""
-    return metadata.version(CORE_DISTRIBUTION)
+    from importlib.metadata import version
+
+    return version(CORE_DISTRIBUTION)

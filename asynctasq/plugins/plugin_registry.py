@@ -1,7 +1,6 @@
 """Imports the plugins that were asked for, checks them, and holds those that were accepted."""
 
 import logging
-from importlib.metadata import EntryPoint
 from typing import Any
 
 from msgspec import Struct
@@ -98,6 +97,8 @@ class PluginRegistry:
 
 
 def _imported(plugin: InstalledPlugin) -> Any:
+    from importlib.metadata import EntryPoint  # late, as in discovery
+
     entry = EntryPoint(name=plugin.names[0], value=plugin.value, group=plugin.kind.value)
     try:
         return entry.load()

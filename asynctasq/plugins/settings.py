@@ -80,6 +80,8 @@ def split_url(url: str) -> tuple[SplitResult, dict[str, Any]]:
 
 def redact_url(url: str) -> str:
     """The URL without its password. What can't be read as a URL is masked whole."""
+    if not url.isprintable() or url != url.strip():
+        return MASK  # parsing drops such characters, so that what it finds is not what stands in the text
     try:
         parts = urlsplit(url)
         password = parts.password
@@ -92,7 +94,7 @@ def redact_url(url: str) -> str:
     address, mark, query = url.partition("?")
     if password is not None:
         user, host = parts.netloc.rsplit("@", 1)
-        address = address.replace(parts.netloc, f"{user.split(':', 1)[0]}:{MASK}@{host}", 1)
+        address = f"{parts.scheme}://{user.split(':', 1)[0]}:{MASK}@{host}{parts.path}"
     options = [_masked_option(option) for option in query.split("&")]
     return address + mark + "&".join(options)
 

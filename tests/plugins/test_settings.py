@@ -2,8 +2,11 @@
 
 from enum import Enum
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Meta
 
 from asynctasq.plugins.setting_descriptions import describe_settings
@@ -101,6 +104,14 @@ def test_secrets_show_in_no_representation() -> None:
 def test_a_url_shows_without_its_password(url: str, shown: str) -> None:
     """What can't be told apart from a password is masked whole."""
     assert redact_url(url) == shown
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="@"), min_size=4))
+def test_no_password_shows_however_it_is_written(password: str) -> None:
+    """Quoted or not: parts of it must not be taken for a host, a path or an option that may show."""
+    secret = f"geheim{password}geheim"
+    for url in (f"redis://user:{secret}@host/0", f"redis://:{quote(secret, safe='')}@host?db=1"):
+        assert "geheim" not in redact_url(url)
 
 
 def test_a_settings_class_describes_itself() -> None:
