@@ -13,7 +13,7 @@ import redis.exceptions as native
 from asynctasq.driver_api import DriverUnavailable
 from asynctasq_redis.addresses import Address
 from asynctasq_redis.error_mapping import mapped
-from asynctasq_redis.native_connection import NativeConnection, is_stale, packed_command
+from asynctasq_redis.native_connection import NativeConnection, is_stale, moved_address, packed_command
 
 Command = tuple[Any, ...]
 
@@ -95,7 +95,7 @@ class ConnectionPool:
             try:
                 return await self._exchange_once(packed)
             except native.MovedError as error:
-                self._address.moved_to(str(error.host), error.port)  # pyright: ignore[reportUnknownMemberType]
+                self._address.moved_to(*moved_address(error))
                 await self._close_idle()
             except (native.ReadOnlyError, native.ClusterDownError, native.MasterDownError):
                 self._address.forget()

@@ -37,7 +37,7 @@ from asynctasq_redis.script_library import Script, installed_scripts
 from asynctasq_redis.script_runner import ScriptRunner
 from asynctasq_redis.server_report import ServerReport, check_version, findings, read_report
 from asynctasq_redis.settings import RedisConfig
-from asynctasq_redis.task_arguments import enqueue_arguments, settle_arguments
+from asynctasq_redis.task_arguments import enqueue_arguments, plain_task_arguments, settle_arguments
 from asynctasq_redis.task_keys import id_of, key_of
 from asynctasq_redis.ticks import MAX_DELAY, TIME_RESOLUTION, moment_of, seconds_of, ticks_of
 from asynctasq_redis.wake_ups import RedisWakeUps
@@ -156,12 +156,24 @@ class RedisDriver(Driver):
     # -- tasks move
 
     async def _enqueue_many(self, tasks: Sequence[NewTask]) -> list[EnqueueOutcome]:
+        if len(tasks) == 1 and (outcome := await self._enqueue_plain(tasks[0])) is not None:
+            return [outcome]
         duplicates = await self._scripts.run_durably("enqueue", enqueue_arguments(tasks))
         outcomes = [_ACCEPTED] * len(tasks)
         for at in range(0, len(duplicates), 2):
             existing = id_of(duplicates[at + 1])
             outcomes[duplicates[at]] = EnqueueOutcome(accepted=False, existing_id=existing)
         return outcomes
+
+    async def _enqueue_plain(self, task: NewTask) -> EnqueueOutcome | None:
+        """The short way for one task, or None if it takes the long one."""
+        arguments = plain_task_arguments(task)
+        if arguments is None:
+            return None
+        reply = await self._scripts.run_durably("enqueue_plain", arguments)
+        if reply == b"A":
+            return _ACCEPTED
+        return EnqueueOutcome(accepted=False, existing_id=task.id) if reply == b"D" else None
 
     async def _reserve(self, queues: Sequence[str], *, limit: int, lease: float, worker: str) -> list[Delivery]:
         nonce, ticks = new_nonce(), max(1, ticks_of(lease))

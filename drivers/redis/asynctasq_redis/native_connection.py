@@ -4,6 +4,7 @@ from typing import Any, Protocol, cast
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import MovedError
 
 
 class NativeConnection(Protocol):
@@ -40,6 +41,12 @@ class NativeConnection(Protocol):
 def packed_command(command: tuple[Any, ...]) -> bytes:
     """A command as it is sent."""
     return cast(bytes, hiredis.pack_command(command))  # pyright: ignore[reportUnknownMemberType]
+
+
+def moved_address(error: MovedError) -> tuple[str, int]:
+    """Host and port of the node that has the slot now; the host may be empty."""
+    host: Any = getattr(error, "host")  # noqa: B009 - the attribute has no type
+    return str(host), error.port
 
 
 _look = (

@@ -27,6 +27,14 @@ def enqueue_arguments(tasks: Sequence[NewTask]) -> list[Argument]:
     return arguments
 
 
+def plain_task_arguments(task: NewTask) -> tuple[Argument, ...] | None:
+    """The arguments of `enqueue_plain.lua`, or None if the task has something that this script does not know."""
+    if task.dedupe_key is not None or task.available_at is not None or task.expires_after is not None or task.keep_for:
+        return None
+    delay = ticks_of(task.delay) if task.delay else 0
+    return key_of(task.id), task.queue, task.priority, delay, ticks_of(task.remember_for), _body(task)
+
+
 def settle_arguments(settlements: Sequence[Settlement]) -> list[Argument]:
     """Their number, the keys of their tasks, and each one's kind, receipt and details.
 

@@ -2,6 +2,7 @@
 -- ARGV: task keys. Returns a string of 'C' (cancelled), 'R' (requested), 'T' (too late), 'N' (not found).
 --#include clock.lua
 --#include keys.lua
+--#include layout.lua
 --#include record.lua
 --#include writes.lua
 --#include remembered.lua

@@ -2,6 +2,7 @@
 -- ARGV: task keys. Returns a string of '1' (deleted) and '0'.
 --#include clock.lua
 --#include keys.lua
+--#include layout.lua
 --#include record.lua
 --#include writes.lua
 --#include remembered.lua

@@ -3,6 +3,7 @@
 -- ARGV: number of tasks, their keys, runs of tasks (accept.lua). Returns the duplicates.
 --#include clock.lua
 --#include keys.lua
+--#include layout.lua
 --#include record.lua
 --#include writes.lua
 --#include remembered.lua

@@ -3,6 +3,7 @@
 -- Returns {ticks left or -1 if stale, 1 if cancellation was requested, ...}.
 --#include clock.lua
 --#include keys.lua
+--#include layout.lua
 --#include record.lua
 --#include writes.lua
 --#include remembered.lua

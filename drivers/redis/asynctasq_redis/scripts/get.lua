@@ -2,6 +2,7 @@
 -- ARGV: task keys. Returns the records that exist.
 --#include clock.lua
 --#include keys.lua
+--#include layout.lua
 --#include record.lua
 --#include show.lua
 local records = {}

@@ -5,6 +5,7 @@
 -- Returns {records, tasks looked at, score and member of the last one, or '' at the end of the queue}.
 --#include clock.lua
 --#include keys.lua
+--#include layout.lua
 --#include record.lua
 --#include show.lua
 --#include ranges.lua

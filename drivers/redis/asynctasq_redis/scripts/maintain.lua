@@ -3,6 +3,7 @@
 -- Returns {removed, looked at, 1 if there is more}.
 --#include clock.lua
 --#include keys.lua
+--#include layout.lua
 --#include record.lua
 --#include writes.lua
 --#include remembered.lua

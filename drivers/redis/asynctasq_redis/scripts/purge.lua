@@ -4,6 +4,7 @@
 -- Returns {tasks looked at, tasks of these states that are left}.
 --#include clock.lua
 --#include keys.lua
+--#include layout.lua
 --#include record.lua
 --#include writes.lua
 --#include remembered.lua

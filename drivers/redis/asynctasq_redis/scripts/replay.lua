@@ -2,6 +2,7 @@
 -- ARGV: task keys. Returns for each: 'R' (replayed), 'L' (not dead), 'N' (no record), or 'D' .. the key in the way.
 --#include clock.lua
 --#include keys.lua
+--#include layout.lua
 --#include record.lua
 --#include writes.lua
 --#include remembered.lua

@@ -3,6 +3,7 @@
 -- Returns {queue index from 0, priority, {key, body, attempt, enqueued, ...}, ...}.
 --#include clock.lua
 --#include keys.lua
+--#include layout.lua
 --#include record.lua
 --#include writes.lua
 --#include remembered.lua

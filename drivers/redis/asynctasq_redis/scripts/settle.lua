@@ -5,6 +5,7 @@
 -- Returns a string of 'A' (applied) and 'S' (stale).
 --#include clock.lua
 --#include keys.lua
+--#include layout.lua
 --#include record.lua
 --#include writes.lua
 --#include remembered.lua

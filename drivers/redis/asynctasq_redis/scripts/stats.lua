@@ -3,6 +3,7 @@
 -- completed, dead, retried and cancelled in all.
 --#include clock.lua
 --#include keys.lua
+--#include layout.lua
 --#include record.lua
 local MOST_EXPIRED_HEADS = 10000 -- looked at in search of the oldest ready task
 local SLICE = 500

@@ -7,3 +7,4 @@ local META, BODY, RESULT = prefix .. 'meta', prefix .. 'body', prefix .. 'result
 local DEDUPE, TOTALS, QUEUES = prefix .. 'dedupe', prefix .. 'totals', prefix .. 'queues'
 local PAUSED, REMEMBERED = prefix .. 'paused', prefix .. 'remembered'
 local QUEUE, EXPIRING, FAILURES = prefix .. 'queue:', prefix .. 'expiring:', prefix .. 'failures:'
+local READY = prefix .. 'ready:' -- channels

@@ -99,4 +99,4 @@ local function drop_gone(task, key, since)
   remember(key, task.remember, since)
 end
 
-local function wake(queue) call('PUBLISH', prefix .. 'ready:' .. queue, '') end
+local function wake(queue) call('PUBLISH', READY .. queue, '') end
