@@ -194,11 +194,12 @@ class Config(Struct, frozen=True, kw_only=True):
         Raises:
             ConfigurationError: as `driver_settings` and `event_sink_settings`.
         """
-        general = GeneralConfig(**{name: getattr(self, name) for name in GeneralConfig.__struct_fields__})
-        rows = _rows(GENERAL, general, self.origins)
+        loaded = self.load_driver()
+        general: dict[str, Any] = {name: getattr(self, name) for name in GeneralConfig.__struct_fields__}
+        general["driver"] = loaded.spec.name
+        rows = _rows(GENERAL, GeneralConfig(**general), self.origins)
         for group in GROUPS:
             rows += _rows(group, getattr(self, group), self.origins)
-        loaded = self.load_driver()
         values = self._driver_values(loaded)
         settings: PluginSettings = build_settings(loaded.spec.settings_type, values, loaded.spec.name)
         rows += _rows(loaded.spec.name, settings, _origins(loaded.spec.name, settings, values))

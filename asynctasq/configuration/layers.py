@@ -58,7 +58,7 @@ class Layer(Struct, frozen=True, kw_only=True):
 
     def has(self, group: str) -> bool:
         """Whether this place says anything of the group."""
-        return group in self.objects or bool(self.values.get(group))
+        return group in self.objects or group in self.values
 
     def put(self, group: str, field: str, found: SettingValue) -> None:
         """Take one value in.
@@ -175,6 +175,7 @@ def read_code(code: Mapping[str, Any], names: KnownNames) -> Layer:
         elif key not in known:
             raise ConfigurationError(_unknown_key(key, known))
         elif isinstance(value, Mapping):
+            layer.values.setdefault(key, {})  # an empty mapping chooses the driver as well
             for field, given in cast("Mapping[object, Any]", value).items():
                 layer.put(key, str(field), SettingValue(given, Origin(CODE, spell(CODE, key, str(field)))))
         elif isinstance(value, GROUPS.get(key, DriverSettings)):

@@ -199,6 +199,6 @@ def _file_text(found: SettingValue) -> str:
 
 
 def _first_name(layer: Layer, group: str) -> str:
-    if group in layer.objects:
-        return spell(CODE, GENERAL, group)
-    return min(found.origin.name for found in layer.values[group].values())
+    """Where a group is set first, for a message; a group of code may be whole, or empty."""
+    names = [found.origin.name for found in layer.values.get(group, {}).values()]
+    return min(names, default=spell(CODE, GENERAL, group))

@@ -146,15 +146,33 @@ def _distributions() -> Iterator["Distribution"]:
 
     seen: set[str] = set()
     for each in distributions():
-        text = each.read_text("entry_points.txt")
-        if text is None or not any(kind.value in text for kind in PluginKind):
+        try:
+            name = _name_if_it_offers_plugins(each)
+        except (UnicodeError, ValueError, TypeError) as error:
+            _pass_over(each, error)
             continue
-        if not (each.read_text("METADATA") or each.read_text("PKG-INFO")):
-            continue  # what an interrupted uninstall leaves behind
-        name = each.metadata["Name"]
-        if name and _normalized(name) not in seen:
+        if name is not None and _normalized(name) not in seen:
             seen.add(_normalized(name))
             yield each
+
+
+def _name_if_it_offers_plugins(distribution: "Distribution") -> str | None:
+    text = distribution.read_text("entry_points.txt")
+    if text is None or not any(kind.value in text for kind in PluginKind):
+        return None
+    if not (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")):
+        return None  # what an interrupted uninstall leaves behind
+    for entry in distribution.entry_points:
+        _ = entry.name, entry.value  # all of them are read here, where a line that can't be is still told of
+    return distribution.metadata["Name"]
+
+
+def _pass_over(distribution: "Distribution", error: Exception) -> None:
+    """Somebody's damaged metadata must not stop everybody else, and must not go unnoticed either."""
+    import logging
+
+    where = getattr(distribution, "_path", "a distribution")
+    logging.getLogger("asynctasq.plugins").warning("the entry points in %s can't be read: %s", where, error)
 
 
 def _plugins_of(

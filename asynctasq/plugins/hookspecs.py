@@ -21,12 +21,12 @@ def asynctasq_driver_specs() -> Sequence[DriverSpec]:  # pyright: ignore[reportR
 
 @hookspec
 def asynctasq_serializer_specs() -> Sequence[SerializerSpec]:  # pyright: ignore[reportReturnType]
-    """The serializers that this plugin offers."""
+    """The serializers that this plugin offers: exactly one per entry point's module."""
 
 
 @hookspec
 def asynctasq_event_sink_specs() -> Sequence[EventSinkSpec]:  # pyright: ignore[reportReturnType]
-    """The event sinks that this plugin offers."""
+    """The event sinks that this plugin offers: exactly one per entry point's module."""
 
 
 @hookspec(firstresult=True)

@@ -56,6 +56,7 @@ def test_a_settings_object_counts_as_settings() -> None:
     """`init({"acme": AcmeConfig(...)})` needs no `driver=`."""
     config = resolved({"acme": driver_config_class("Acme")(namespace="shop")})
     assert (config.driver, settings(config).namespace) == ("acme", "shop")
+    assert resolved({"acme": {}}).driver == "acme"
 
 
 def test_several_drivers_with_settings_are_an_error_that_names_them() -> None:
@@ -213,6 +214,12 @@ def test_flags_outlive_the_applications_own_init(monkeypatch: pytest.MonkeyPatch
     finally:
         set_flags({})
         set_current(None)
+
+
+def test_a_driver_is_shown_by_its_own_name() -> None:
+    """Whatever scheme picked it."""
+    shown = {row.name: row.value for row in resolved({"url": "acmes://u:geheim@host"}).shown()}
+    assert (shown["driver"], shown["url"]) == ("acme", "acmes://u:***@host")
 
 
 def test_a_configured_driver_opens_with_its_settings() -> None:

@@ -49,6 +49,17 @@ def test_metadata_that_an_uninstall_left_behind_is_passed_over(bare: Distributio
     assert {name for plugin in DriverFactory.installed() for name in plugin.names} == {"memory"}
 
 
+def test_damaged_metadata_stops_nobody_else_and_is_told(bare: Distributions, caplog: pytest.LogCaptureFixture) -> None:
+    """A line that is no entry point, and bytes that are no text."""
+    for name, content in (("torn", b"[asynctasq.drivers]\nacme\n"), ("binary", b"[asynctasq.drivers]\n\xff = x\n")):
+        (bare.describe(name, "1.0", {}) / "entry_points.txt").write_bytes(content)
+    assert {name for plugin in DriverFactory.installed() for name in plugin.names} == {"memory"}
+    messages = sorted(record.getMessage() for record in caplog.records)
+    assert len(messages) == 2
+    assert "binary-1.0.dist-info can't be read" in messages[0]
+    assert "torn-1.0.dist-info can't be read" in messages[1]
+
+
 def test_two_distributions_with_one_name_are_a_conflict_that_names_both(bare: Distributions) -> None:
     """Nobody wins in silence: the operator chooses, by `distribution=` or by the block-list."""
     bare.install("acme-one", "acme_driver", drivers="acme", version="1.1")
