@@ -41,6 +41,8 @@ def _enqueue_batch(session: Session, tasks: Sequence[NewTask], *, special: bool)
         stored = [seq if seq in inserted else None for seq in range(first, first + len(tasks))]
     if not special:
         session.run("enqueue_waiting", first)
+        if isinstance(stored, range):
+            return [_ACCEPTED] * len(tasks)
         return [_ACCEPTED if seq is not None else _duplicate(task) for task, seq in zip(tasks, stored, strict=True)]
     holders = _store_extra(session, tasks, stored)
     session.run("enqueue_waiting_special", first)

@@ -1,64 +1,74 @@
-"""Receipts: which task, which delivery, and whether its payload is large.
+"""Receipts: `seq.token`, and an `L` behind it if the payload is large.
 
 The token is drawn afresh for every `reserve`, so that no receipt is ever given twice. What a stranger writes is checked
 by its pattern before anything is looked up.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from asynctasq.driver_api import Receipt
+from msgspec import Struct
+
+from asynctasq_sqlite.session import fresh_token
 
 LARGE_PAYLOAD = 1000
 """Bytes from which on a payload is cleared when its task has completed."""
 
-_is_receipt = re.compile(r"([1-9][0-9]{0,17})\.([0-7][0-9a-f]{15})(L?)").fullmatch
+_SMALLEST_TOKEN = 10**18
+_TOKENS = 8 * 10**18
+
+_RECEIPT = r"[1-9][0-9]{0,17}\.[1-9][0-9]{18}L?"
+_is_receipt = re.compile(r"([1-9][0-9]{0,17})\.([1-9][0-9]{18})(L?)").fullmatch
+_are_receipts = re.compile(rf"{_RECEIPT}(?:\n{_RECEIPT})*").fullmatch
 
 
-def receipt_ending(token: int) -> str:
-    """What the receipts of one `reserve` end with."""
-    return f".{token:016x}"
+def receipt_token() -> int:
+    """A token for the receipts of one `reserve`, always of 19 digits."""
+    return _SMALLEST_TOKEN + fresh_token() % _TOKENS
 
 
-class ReceiptRound:
-    """Receipts that can be looked up together: no two of them are of the same task."""
+def tokens_at_once(receipts: Sequence[str]) -> str | None:
+    """`{seq: token}` of receipts that are all well formed, of different tasks, and of small payloads; None: read each.
 
-    __slots__ = ("large", "tokens")
-
-    def __init__(self) -> None:
-        self.tokens: dict[str, int] = {}
-        """The task's seq, in digits -> the token."""
-        self.large: set[str] = set()
-
-
-def read_receipts(receipts: Iterable[str]) -> tuple[list[str | None], ReceiptRound, list[int]]:
-    """For every receipt its seq, in digits, or None: not a receipt, or the second of two equal ones.
-
-    Also the receipts by seq, and the places of those that claim a seq that an earlier one claims with another token:
-    at most one of them is real, so they are looked up in a round of their own.
+    For the hot path: text operations on the whole batch instead of a dozen steps for every receipt.
     """
-    found: list[str | None] = []
-    first = ReceiptRound()
-    tokens = first.tokens
-    again: list[int] = []
+    joined = "\n".join(receipts)
+    if joined.count("\n") >= len(receipts) or "L" in joined or _are_receipts(joined) is None:
+        return None
+    if len({receipt.partition(".")[0] for receipt in receipts}) < len(receipts):
+        return None
+    return '{"' + joined.replace(".", '":').replace("\n", ',"') + "}"
+
+
+class Receipts(Struct, frozen=True):
+    """What a batch of receipts says."""
+
+    seqs: list[str | None]
+    """For every receipt the task's seq, in digits; None for what is no receipt, and for those of `again`."""
+    tokens: dict[str, int]
+    """The tokens by seq: these can be looked up together."""
+    large: set[str]
+    """The seqs of tasks with a large payload."""
+    again: list[int]
+    """The places of receipts for a seq that an earlier one claims with another token. At most one of them is real: they
+    are looked up in a round of their own."""
+
+
+def read_receipts(receipts: Sequence[str]) -> Receipts:
+    """Read each receipt."""
+    read = Receipts([], {}, set(), [])
     for place, receipt in enumerate(receipts):
         match = _is_receipt(receipt)
         if match is None:
-            found.append(None)
+            read.seqs.append(None)
             continue
-        seq, hexadecimal, large = match.groups()
-        token = int(hexadecimal, 16)
-        known = tokens.setdefault(seq, token)
-        if known != token:
-            again.append(place)
-            found.append(None)
+        seq, digits, large = match.groups()
+        token = int(digits)
+        if read.tokens.setdefault(seq, token) != token:
+            read.again.append(place)
+            read.seqs.append(None)
             continue
-        found.append(seq)
+        read.seqs.append(seq)
         if large:
-            first.large.add(seq)
-    return found, first, again
-
-
-def make_receipt(seq: int, ending: str, payload_size: int) -> Receipt:
-    """The receipt of one delivery."""
-    return Receipt(f"{seq}{ending}L" if payload_size >= LARGE_PAYLOAD else f"{seq}{ending}")
+            read.large.add(seq)
+    return read

@@ -1,13 +1,14 @@
 """Due tasks are handed out under leases, and leases are prolonged."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from asynctasq.driver_api import Delivery, ExtendOutcome
+from msgspec import Struct
+
+from asynctasq.driver_api import Delivery, ExtendOutcome, Receipt
 from asynctasq_sqlite.clock import moment_at, seconds
-from asynctasq_sqlite.receipts import make_receipt, read_receipts, receipt_ending
+from asynctasq_sqlite.receipts import LARGE_PAYLOAD, read_receipts, receipt_token
 from asynctasq_sqlite.rows import DueTask, due_tasks, lease_ends
-from asynctasq_sqlite.session import Session, fresh_token, numbers, to_json
+from asynctasq_sqlite.session import Session, numbers, to_json
 from asynctasq_sqlite.time_ends import SLICE, end_lapsed_leases, expire_waiting_tasks
 
 LARGEST_CLAIM = 1000
@@ -37,6 +38,19 @@ def reserve(session: Session, queues: Sequence[str], limit: int, lease: int, wor
     return deliveries
 
 
+class _Look(Struct, frozen=True):
+    """The due tasks at the head of a queue."""
+
+    tasks: list[DueTask]
+    payloads: bytes
+    """One behind the other."""
+    seqs: str
+    """As a JSON array."""
+    remember_for: int | None
+    """Of first deliveries of plain tasks that are all remembered equally long; else None."""
+    has_expired: bool
+
+
 class _Claim:
     """One `reserve` on one queue."""
 
@@ -45,100 +59,108 @@ class _Claim:
         self._queue = queue
         self._lease = lease
         self._worker = worker
-        self._token = fresh_token()
-        self._ending = receipt_ending(self._token)
+        self._token = receipt_token()
         self.gave_up = False
         """Expired tasks are in the way: more than one call clears."""
 
     def take(self, limit: int) -> tuple[list[Delivery], bool]:
         """Lease the first `limit` due tasks; also whether the queue has no others."""
-        tasks, payloads, has_expired = self._look(limit)
-        looks = 0
-        while has_expired and looks < _LOOKS_AT_EXPIRED:
+        look = self._look(limit)
+        for _ in range(_LOOKS_AT_EXPIRED):
+            if not look.has_expired:
+                break
             expire_waiting_tasks(self._session)
-            tasks, payloads, has_expired = self._look(limit)
-            looks += 1
-        is_last = len(tasks) < limit
-        if has_expired:
-            self.gave_up = True
-        if not tasks:
-            return [], True
-        deliveries, live = self._deliver(tasks, payloads)
+            look = self._look(limit)
+        self.gave_up = look.has_expired
+        deliveries, live = self._deliver(look)
         if live:
-            self._store_leases(live)
-            self._leave_queue(live, exactly=has_expired)
-        return deliveries, is_last
+            self._store_leases(look, live)
+            self._leave_queue(live, exactly=look.has_expired)
+        return deliveries, len(look.tasks) < limit
 
-    def _look(self, limit: int) -> tuple[list[DueTask], bytes, bool]:
-        found, payloads = self._session.run("reserve", self._queue, self._session.now, limit).fetchone()
-        tasks = due_tasks(found)
+    def _look(self, limit: int) -> _Look:
         now = self._session.now
-        has_expired = any(task.expires_at is not None and task.expires_at <= now for task in tasks)
-        return tasks, payloads or b"", has_expired
+        row = self._session.run("reserve", self._queue, now, limit).fetchone()
+        found, payloads, seqs, is_special, shortest, longest = row
+        tasks = due_tasks(found)
+        return _Look(
+            tasks=tasks,
+            payloads=payloads or b"",
+            seqs=seqs,
+            remember_for=None if is_special or shortest != longest else shortest,
+            has_expired=bool(is_special) and any(_has_expired(task, now) for task in tasks),
+        )
 
-    def _deliver(self, tasks: Sequence[DueTask], payloads: bytes) -> tuple[list[Delivery], list[DueTask]]:
+    def _deliver(self, look: _Look) -> tuple[list[Delivery], list[DueTask]]:
         """The deliveries, and the tasks that they are of: all but those that have expired."""
         now = self._session.now
-        queue, ending, granted = self._queue, self._ending, seconds(self._lease)
+        queue, token, granted, payloads = self._queue, self._token, seconds(self._lease), look.payloads
+        live = [task for task in look.tasks if not _has_expired(task, now)] if look.has_expired else look.tasks
         deliveries: list[Delivery] = []
-        live: list[DueTask] = []
-        start = enqueued_at = 0
-        enqueued: datetime = moment_at(0)
-        for task in tasks:
-            end = start + task.payload_size
-            if task.expires_at is None or task.expires_at > now:
-                if task.enqueued_at != enqueued_at:
-                    enqueued_at = task.enqueued_at
-                    enqueued = moment_at(enqueued_at)
-                live.append(task)
-                deliveries.append(
-                    Delivery(
-                        id=task.id,
-                        queue=queue,
-                        name=task.name,
-                        payload=payloads[start:end],
-                        correlation_id=task.correlation_id,
-                        priority=9 - task.rank,
-                        attempt=task.attempt + 1,
-                        receipt=make_receipt(task.seq, ending, task.payload_size),
-                        enqueued_at=enqueued,
-                        lease=granted,
-                    )
+        start = last_enqueued = 0
+        enqueued_at = moment_at(0)
+        for task in look.tasks:
+            seq, rank, _, attempt, _, expires_at, id, name, correlation_id, enqueued, _, size = task
+            end = start + size
+            if expires_at is not None and expires_at <= now:
+                start = end
+                continue
+            if enqueued != last_enqueued:
+                last_enqueued = enqueued
+                enqueued_at = moment_at(enqueued)
+            deliveries.append(
+                Delivery(
+                    id=id,
+                    queue=queue,
+                    name=name,
+                    payload=payloads[start:end],
+                    correlation_id=correlation_id,
+                    priority=9 - rank,
+                    attempt=attempt + 1,
+                    receipt=Receipt(f"{seq}.{token}" if size < LARGE_PAYLOAD else f"{seq}.{token}L"),
+                    enqueued_at=enqueued_at,
+                    lease=granted,
                 )
+            )
             start = end
         return deliveries, live
 
-    def _store_leases(self, tasks: Sequence[DueTask]) -> None:
-        session = self._session
+    def _store_leases(self, look: _Look, live: Sequence[DueTask]) -> None:
+        session, token, queue, worker = self._session, self._token, self._queue, self._worker
         now, until = session.now, session.now + self._lease
         if until < session.stored_next_lapse:
             session.run("next_lapse_set", until)
             session.stored_next_lapse = until
-        remember_for = tasks[0].remember_for
-        if all(not task.attempt and not task.special and task.remember_for == remember_for for task in tasks):
-            first = numbers([task.seq for task in tasks])
-            session.run("reserve_lease_plain", first, self._token, until, now, remember_for, self._queue, self._worker)
+        if look.remember_for is not None:
+            session.run("reserve_lease_plain", look.seqs, token, until, now, look.remember_for, queue, worker)
             return
-        rows = [(task.seq, task.attempt + 1, task.special, task.remember_for) for task in tasks]
-        session.run("reserve_lease", to_json(rows), self._token, until, now, self._queue, self._worker)
-        expiring = [task.seq for task in tasks if task.expires_at is not None]
+        rows = [(task[0], task[3] + 1, task[4], task[10]) for task in live]
+        session.run("reserve_lease", to_json(rows), token, until, now, queue, worker)
+        expiring = [task[0] for task in live if task[5] is not None]
         if expiring:
             session.run("reserve_started", numbers(expiring))
 
-    def _leave_queue(self, tasks: Sequence[DueTask], *, exactly: bool) -> None:
+    def _leave_queue(self, live: Sequence[DueTask], *, exactly: bool) -> None:
         if exactly:
-            rows = [(task.rank, task.at, task.seq) for task in tasks]
+            rows = [(rank, at, seq) for seq, rank, at, *_ in live]
             self._session.run("reserve_take_exactly", self._queue, to_json(rows))
             return
-        for last in {task.rank: task for task in tasks}.values():
-            self._session.run("reserve_take", self._queue, last.rank, last.at, last.seq)
+        last = live[-1]
+        lasts = [last] if live[0][1] == last[1] else {task[1]: task for task in live}.values()
+        for seq, rank, at, *_ in lasts:
+            self._session.run("reserve_take", self._queue, rank, at, seq)
+
+
+def _has_expired(task: DueTask, now: int) -> bool:
+    expires_at = task[5]
+    return expires_at is not None and expires_at <= now
 
 
 def extend(session: Session, receipts: Sequence[str], lease: int) -> list[ExtendOutcome]:
     """Move the ends of live leases, never to an earlier time."""
-    found, first, again = read_receipts(receipts)
+    read = read_receipts(receipts)
     new_end = session.now + lease
-    ends = {str(end.seq): end for end in lease_ends(session.value("extend_find", to_json(first.tokens), session.now))}
+    ends = {str(end.seq): end for end in lease_ends(session.value("extend_find", to_json(read.tokens), session.now))}
     if ends:
         session.run("extend", "[" + ",".join(ends) + "]", new_end)
     outcomes = [
@@ -149,9 +171,10 @@ def extend(session: Session, receipts: Sequence[str], lease: int) -> list[Extend
             lease=seconds(max(end.until, new_end) - session.now),
             cancel_requested=bool(end.cancel_requested),
         )
-        for seq in found
+        for seq in read.seqs
     ]
-    if again:
-        for place, outcome in zip(again, extend(session, [receipts[place] for place in again], lease), strict=True):
+    if read.again:
+        others = extend(session, [receipts[place] for place in read.again], lease)
+        for place, outcome in zip(read.again, others, strict=True):
             outcomes[place] = outcome
     return outcomes

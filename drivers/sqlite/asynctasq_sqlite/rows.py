@@ -4,22 +4,9 @@ statement."""
 import msgspec
 from msgspec import Struct
 
-
-class DueTask(Struct, array_like=True, gc=False):
-    """A row of `reserve.sql`."""
-
-    seq: int
-    rank: int
-    at: int
-    attempt: int
-    special: int
-    expires_at: int | None
-    id: str
-    name: str
-    correlation_id: str | None
-    enqueued_at: int
-    remember_for: int
-    payload_size: int
+DueTask = tuple[int, int, int, int, int, int | None, str, str, str | None, int, int, int]
+"""A row of `reserve.sql`: seq, rank, at, attempt, special, expires_at, id, name, correlation_id, enqueued_at,
+remember_for, the payload's size. Tuples, because unpacking one is faster than reading twelve attributes."""
 
 
 class Holding(Struct, array_like=True, gc=False):

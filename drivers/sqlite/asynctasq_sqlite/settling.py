@@ -7,7 +7,7 @@ import msgspec
 from asynctasq.driver_api import Bury, Complete, Failure, NewTask, Release, Retry, Settlement, SettleOutcome
 from asynctasq_sqlite.clock import milliseconds
 from asynctasq_sqlite.enqueueing import enqueue
-from asynctasq_sqlite.receipts import read_receipts
+from asynctasq_sqlite.receipts import Receipts, read_receipts, tokens_at_once
 from asynctasq_sqlite.rows import Holding, holdings, seq_list
 from asynctasq_sqlite.session import Session, fresh_token, to_json
 from asynctasq_sqlite.transitions import CANCELLED, EXPIRED, Transitions
@@ -20,21 +20,25 @@ _read_failures = msgspec.json.Decoder(list[list[str | int]]).decode
 
 def settle(session: Session, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
     """Apply each settlement whose lease is live."""
-    found, receipts, again = read_receipts([settlement.receipt for settlement in settlements])
-    if len(receipts.tokens) == len(settlements) and all(map(_may_be_plain, settlements)):
-        done = _complete_plain(session, receipts.tokens, receipts.large)
-        if done is None:
-            return [_APPLIED] * len(settlements)
-        outcomes = [_APPLIED if seq in done else _STALE for seq in found]
-        others = {seq: place for place, seq in enumerate(found) if seq is not None and seq not in done}
-    else:
-        outcomes, others = _settle_plain_among(session, settlements, found, receipts.tokens, receipts.large)
-    if others:
-        tokens = {seq: receipts.tokens[seq] for seq in others}
-        for seq in _settle_special(session, settlements, others, tokens, receipts.large):
-            outcomes[others[seq]] = _APPLIED
-    if again:  # several receipts of one task: at most one of them is real
-        for place, outcome in zip(again, settle(session, [settlements[place] for place in again]), strict=True):
+    receipts = [settlement.receipt for settlement in settlements]
+    done: list[str] = []
+    if all(map(_may_be_plain, settlements)) and (tokens := tokens_at_once(receipts)) is not None:
+        done, count = _complete_plain(session, tokens)
+        if count == len(settlements):
+            return [_APPLIED] * count
+    read = read_receipts(receipts)
+    outcomes = [_STALE] * len(settlements)
+    places: dict[str, int] = {}
+    for place, seq in enumerate(read.seqs):
+        if seq is not None:
+            places.setdefault(seq, place)  # the second of two equal receipts is stale
+    for seq in _seqs(done):
+        outcomes[places.pop(seq)] = _APPLIED
+    for seq in _settle_mixed(session, settlements, places, read):
+        outcomes[places[seq]] = _APPLIED
+    if read.again:
+        others = settle(session, [settlements[place] for place in read.again])
+        for place, outcome in zip(read.again, others, strict=True):
             outcomes[place] = outcome
     return outcomes
 
@@ -43,42 +47,38 @@ def _may_be_plain(settlement: Settlement) -> bool:
     return type(settlement) is Complete and not settlement.follow_ups
 
 
-def _settle_plain_among(
-    session: Session,
-    settlements: Sequence[Settlement],
-    found: Sequence[str | None],
-    tokens: Mapping[str, int],
-    large: set[str],
-) -> tuple[list[SettleOutcome], dict[str, int]]:
-    """Of a mixed batch complete what is plain. The outcomes so far, and the places of the others by their seq."""
-    outcomes = [_STALE] * len(settlements)
-    places: dict[str, int] = {}
-    for place, seq in enumerate(found):
-        if seq is not None:
-            places.setdefault(seq, place)  # the second of two equal receipts is stale
-    plain = {seq: tokens[seq] for seq, place in places.items() if _may_be_plain(settlements[place])}
-    if plain:
-        done = _complete_plain(session, plain, large & plain.keys())
-        for seq in plain if done is None else done:
-            outcomes[places.pop(seq)] = _APPLIED
-    return outcomes, places
+def _complete_plain(session: Session, tokens: str) -> tuple[list[str], int]:
+    """Complete those of these deliveries (as JSON, {seq: token}) that are live and of plain tasks.
 
-
-def _complete_plain(session: Session, tokens: Mapping[str, int], large: set[str]) -> set[str] | None:
-    """Complete those of these deliveries that are live and of plain tasks. Gives their seqs; None: all of them."""
+    Gives their seqs, as JSON arrays, and how many they are.
+    """
+    rows = session.run("settle_plain", tokens, session.now, fresh_token()).fetchall()
     done = 0
-    rows = session.run("settle_plain", to_json(tokens), session.now, fresh_token()).fetchall()
     for queue, seqs in rows:
         session.run("leases_remove", seqs)
         count = seqs.count(",") + 1
         session.add_totals(queue, completed=count)
         done += count
-    if done == len(tokens):
-        _clear_payloads(session, large)
-        return None
-    seqs_done = {str(seq) for _, seqs in rows for seq in seq_list(seqs)}
-    _clear_payloads(session, large & seqs_done)
-    return seqs_done
+    return [seqs for _, seqs in rows], done
+
+
+def _seqs(arrays: Iterable[str]) -> list[str]:
+    return [str(seq) for seqs in arrays for seq in seq_list(seqs)]
+
+
+def _settle_mixed(
+    session: Session, settlements: Sequence[Settlement], places: Mapping[str, int], read: Receipts
+) -> list[str]:
+    """Settle deliveries of any kind, given by seq and place in the batch. Gives the seqs of those that applied."""
+    plain = {seq: read.tokens[seq] for seq, place in places.items() if _may_be_plain(settlements[place])}
+    done: list[str] = []
+    if plain:
+        done = _seqs(_complete_plain(session, to_json(plain))[0])
+        _clear_payloads(session, read.large.intersection(done))
+    others = dict(places)
+    for seq in done:
+        del others[seq]
+    return done + _settle_special(session, settlements, others, read) if others else done
 
 
 def _clear_payloads(session: Session, seqs: Iterable[str]) -> None:
@@ -88,16 +88,11 @@ def _clear_payloads(session: Session, seqs: Iterable[str]) -> None:
 
 
 def _settle_special(
-    session: Session,
-    settlements: Sequence[Settlement],
-    places: Mapping[str, int],
-    tokens: Mapping[str, int],
-    large: set[str],
+    session: Session, settlements: Sequence[Settlement], places: Mapping[str, int], read: Receipts
 ) -> list[str]:
     """Everything but plain completions, in the order of the batch. Gives the seqs of those that applied."""
-    held = {
-        str(holding.seq): holding for holding in holdings(session.value("settle_find", to_json(tokens), session.now))
-    }
+    tokens = to_json({seq: read.tokens[seq] for seq in places})
+    held = {str(holding.seq): holding for holding in holdings(session.value("settle_find", tokens, session.now))}
     applied = [seq for seq in sorted(places, key=places.__getitem__) if seq in held]
     transitions = Transitions(session)
     follow_ups: list[NewTask] = []
@@ -108,7 +103,7 @@ def _settle_special(
             _apply(session, transitions, holding, settlement)
             continue
         transitions.complete(holding, settlement.result)
-        if seq in large and not holding.keep_for:
+        if seq in read.large and not holding.keep_for:
             unneeded.append(seq)
         follow_ups += settlement.follow_ups
         if any(task.dedupe_key is not None for task in settlement.follow_ups):

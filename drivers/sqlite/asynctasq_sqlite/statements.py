@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
 
@@ -38,6 +38,7 @@ def statements(namespace: str) -> Mapping[str, str]:
     )
 
 
+@lru_cache(maxsize=64)
 def with_rows(sql: str, rows: int) -> str:
     """An `INSERT ... VALUES (?, ...)` that takes the parameters of `rows` rows."""
     return _row.sub(lambda match: ", ".join([match.group()] * rows), sql, count=1)
