@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from asynctasq.config import resolve
+from asynctasq.config import Config, resolve
 from asynctasq.errors import AsyncTasqError, ConfigurationError
 from asynctasq.tasks.task_registry import default_registry
 
@@ -15,8 +15,8 @@ USUAL_FILES = ("tasks.py", "app.py", "main.py", "app/tasks.py")
 """Where tasks are looked for in the current folder when nothing names the application."""
 
 
-def configured_apps(flags: dict[str, Any]) -> tuple[str, ...]:
-    """The applications that `--app`, `ASYNCTASQ_APP` or the configuration name.
+def settings_before_import(flags: dict[str, Any]) -> Config:
+    """The configuration as far as it is needed before the application is imported: which one it is, and how to log.
 
     Raises:
         ConfigurationError: a setting is wrong.
@@ -24,7 +24,7 @@ def configured_apps(flags: dict[str, Any]) -> tuple[str, ...]:
     # Which driver is used may be settled by the application's own `init()`, which has not run yet: so that is not
     # asked here, by naming one that is always there.
     apart = {flag: value for flag, value in flags.items() if flag not in ("--driver", "--url")}
-    return resolve({"driver": "memory"}, flags=apart).apps
+    return resolve({"driver": "memory"}, flags=apart)
 
 
 def load_application(apps: Sequence[str]) -> tuple[str, ...]:
@@ -129,5 +129,3 @@ def _place(error: BaseException) -> str:
 
 def _as_module(path: str) -> str:
     return path.removesuffix(".py").strip("./").replace("/", ".")
-
-

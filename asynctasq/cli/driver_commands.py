@@ -1,5 +1,6 @@
 """What commands that talk to the store have in common: configuration, connection, and the event loop around them."""
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -76,6 +77,6 @@ def confirm(question: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    if not click.get_text_stream("stdin").isatty():
+    if not sys.stdin.isatty():
         raise click.UsageError(f"{question} Nobody is here to answer: say --yes.")
     click.confirm(question, abort=True, err=True)

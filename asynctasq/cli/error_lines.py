@@ -14,7 +14,7 @@ from asynctasq.errors import (
     StorageTooNew,
 )
 
-_LAST_SENTENCE = re.compile(r"(?:; |\. )(?=[^;]*$)")
+_SENTENCE_END = re.compile(r"; |\. ")
 _CURES: tuple[tuple[type[BaseException], str], ...] = (
     (StorageMissing, "run: asynctasq migrate"),
     (StorageTooNew, "upgrade asynctasq and its driver: the storage was written by a newer version"),
@@ -71,12 +71,10 @@ def _one_line(text: str) -> str:
 
 def _split_off_cure(message: str, default: str) -> tuple[str, str]:
     """Our messages end with what to do: the part after the last `; ` or `. `."""
-    last = None
-    for last in _LAST_SENTENCE.finditer(message):
-        pass
-    if last is None:
+    ends = list(_SENTENCE_END.finditer(message))
+    if not ends:
         return message.removesuffix("."), default
-    return message[: last.start()], message[last.end() :].removesuffix(".")
+    return message[: ends[-1].start()], message[ends[-1].end() :].removesuffix(".")
 
 
 def _exit_code(error: BaseException) -> ExitCode:

@@ -43,9 +43,9 @@ class LazyGroup(click.Group):
             from asynctasq.plugins.closest_name import closest_name
 
             close = closest_name(args[0], self._lazy_commands)
-            if close is not None:
-                error.message = f"{error.message.rstrip('.')}; did you mean {close!r}?"
-            raise
+            if close is None:
+                raise
+            raise click.UsageError(f"{error.message.rstrip('.')}; did you mean {close!r}?", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing any."""

@@ -13,7 +13,9 @@ from asynctasq.cli.lazy_group import LazyCommand, LazyGroup
 
 _COMMANDS = {
     "worker": LazyCommand("asynctasq.cli.worker_command", "worker", "Run tasks."),
-    "demo": LazyCommand("asynctasq.cli.demo_command", "demo", "Watch two workers do real work; one is killed half-way."),
+    "demo": LazyCommand(
+        "asynctasq.cli.demo_command", "demo", "Watch two workers do real work; one is killed half-way."
+    ),
     "migrate": LazyCommand("asynctasq.cli.migrate_command", "migrate", "Create or upgrade the storage."),
     "publish": LazyCommand("asynctasq.cli.publish_command", "publish", "Write a commented .env.example."),
     "config": LazyCommand("asynctasq.cli.config_commands", "config", "Show the configuration, and where it is from."),

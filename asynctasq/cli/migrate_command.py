@@ -19,9 +19,7 @@ def migrate(ctx: click.Context, dry_run: bool, force: bool) -> int:
     config = prepare_configuration(ctx)
     loaded = config.load_driver()
     driver = config.open_driver()
-    statements = run_event_loop(
-        lambda: driver.prepare_storage(dry_run=dry_run), event_loops=loaded.spec.event_loops
-    )
+    statements = run_event_loop(lambda: driver.prepare_storage(dry_run=dry_run), event_loops=loaded.spec.event_loops)
     if dry_run:
         for statement in statements:
             click.echo(f"{statement.rstrip().rstrip(';')};\n")

@@ -23,7 +23,10 @@ def plugins(check: bool, as_json: bool) -> int:
     code is 1 if one of them can't be used.
     """
     if not check:
-        _print(((plugin, "BLOCKED" if plugin.blocked else "installed", plugin.blocked) for plugin in installed_plugins()), as_json)
+        _print(
+            ((plugin, "BLOCKED" if plugin.blocked else "installed", plugin.blocked) for plugin in installed_plugins()),
+            as_json,
+        )
         return ExitCode.FINE
     reports = check_plugins()
     _print(((report.plugin, str(report.status), report.reason) for report in reports), as_json)

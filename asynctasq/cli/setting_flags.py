@@ -19,10 +19,11 @@ from asynctasq.plugins.setting_descriptions import SettingDescription, describe_
 from asynctasq.plugins.setting_types import accepts, choices, convert_setting, wanted
 
 MANAGEMENT_FLAGS = ("driver", "url", "apps")
+_ARGUMENTS_KEY = "asynctasq.arguments"
 _HELP_FLAGS = frozenset({"-h", "--help"})
 
 
-class SettingValueType(click.ParamType):
+class SettingValueType(click.ParamType[Any]):
     """Text that must fit a setting. It stays text: the configuration converts it, as it does a variable's."""
 
     def __init__(self, annotation: Any) -> None:
@@ -104,13 +105,14 @@ class ConfiguredCommand(PlainCommand):
         if self._driver_flags:
             wants_all = ctx.resilient_parsing or not _HELP_FLAGS.isdisjoint(args)
             ctx.meta[_drivers_key(self)] = _all_drivers() if wants_all else _typed_drivers(args)
+        ctx.meta[_ARGUMENTS_KEY] = tuple(args)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             hint = install_hint(error.option_name.removeprefix("--").partition("-")[0])
-            if hint is not None and not error.possibilities:
-                error.message = f"{error.message} Its driver is not installed: {hint}"
-            raise
+            if hint is None or error.possibilities:
+                raise
+            raise click.UsageError(f"{error.message} Its driver is not installed: {hint}", ctx) from None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options, those of each driver in a section of their own."""
@@ -130,6 +132,11 @@ class ConfiguredCommand(PlainCommand):
         for group in self._groups:
             for _, option in setting_options(GROUPS[group], group, f"Settings of the group {group!r}"):
                 yield option
+
+
+def typed_arguments(ctx: click.Context) -> tuple[str, ...]:
+    """What was typed behind the command's name."""
+    return ctx.meta[_ARGUMENTS_KEY]
 
 
 def setting_options(settings_type: type[Struct], group: str, section: str) -> Iterator[tuple[str, SettingOption]]:

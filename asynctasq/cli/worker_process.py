@@ -1,0 +1,53 @@
+"""A worker process once everything is loaded: the worker, and beside it its health server and the word to systemd."""
+
+import os
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+
+import anyio
+
+from asynctasq.app import cleanup
+from asynctasq.cli.health_server import health_server
+from asynctasq.cli.systemd_notify import keep_notified
+from asynctasq.cli.worker_health import WorkerHealth
+from asynctasq.runtime.shutdown import leave_process
+from asynctasq.worker_application import WorkerApplication
+
+_LEAST_PATIENCE = 30.0
+
+
+async def run_worker(application: WorkerApplication) -> None:
+    """Run the worker to its end.
+
+    Raises:
+        DriverUnavailable: the backend could not be reached at the start.
+        ConfigurationError, StorageMissing, StorageTooNew: from connecting; or the health server's port is taken.
+    """
+    worker, settings = application.worker, application.config.worker
+    health = WorkerHealth(
+        worker.get_health_status,
+        application.driver,
+        patience=max(_LEAST_PATIENCE, 3 * settings.poll_interval),
+        version=version("asynctasq"),
+        driver_name=application.loaded_driver.spec.name,
+    )
+    try:
+        async with AsyncExitStack() as stack:
+            if settings.health_port is not None:
+                server = health_server(settings.health_host, settings.health_port, health.paths())
+                await stack.enter_async_context(server)
+            observers = await stack.enter_async_context(anyio.create_task_group())
+            observers.start_soon(_verify_once_running, application, health)
+            if os.environ.get("NOTIFY_SOCKET"):
+                observers.start_soon(keep_notified, health)
+            await worker.start()
+            observers.cancel_scope.cancel()
+    finally:
+        await cleanup()
+    if worker.abandoned_threads:
+        leave_process(worker.exit_code)
+
+
+async def _verify_once_running(application: WorkerApplication, health: WorkerHealth) -> None:
+    await health.wait_until_started()
+    application.verify()
