@@ -23,6 +23,10 @@ _logger = logging.getLogger("asynctasq.worker")
 PARKED = 60.0
 """Seconds that a task waits which this worker does not know how to run: another one may."""
 
+_NO_VERSION = 32
+"""A first byte from here on (text, JSON, MessagePack, pickle) is no version that will ever be: such a payload is
+malformed, and would otherwise be parked for ever."""
+
 CheckFrame = Callable[[Delivery, Frame], None]
 """Raises `DeserializationError` for a payload that is not to be trusted: called before its body is decoded."""
 
@@ -80,7 +84,7 @@ class AttemptPreparer:
             payload = delivery.payload
             if len(payload) > MAX_STORED_BYTES:
                 raise DeserializationError(f"the payload has {len(payload)} bytes; at most {MAX_STORED_BYTES} are read")
-            if is_newer_frame(payload):
+            if is_newer_frame(payload) and payload[0] < _NO_VERSION:
                 _logger.warning("task %s waits for a newer worker: its payload is of a later version", delivery.id)
                 return Release(receipt=delivery.receipt, delay=PARKED)
             frame = decode_frame(payload)

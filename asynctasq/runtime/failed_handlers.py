@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from asynctasq.runtime.attempt import Attempt
 from asynctasq.runtime.body_driver import run_in_context
-from asynctasq.runtime.failure_text import as_exception
+from asynctasq.runtime.failure_text import as_exception, for_the_log
 from asynctasq.tasks.current_task import enter_task
 from asynctasq.tasks.task_definition import TaskKind
 
@@ -75,7 +75,7 @@ class FailedHandlers:
         if isinstance(problem, anyio.get_cancelled_exc_class()) and anyio.current_effective_deadline() == -math.inf:
             raise problem
         self.errors += 1
-        _logger.error("task %s: failed() raised %r", attempt.current.id, problem, exc_info=problem)
+        _logger.error("task %s: failed() raised %r", attempt.current.id, problem, exc_info=for_the_log(problem))
 
 
 def _call_handler(attempt: Attempt, exception: Exception) -> tuple[Any, BaseException | None]:

@@ -87,6 +87,11 @@ def bounded_text(text: str, most_bytes: int) -> str:
     return head.decode("utf-8", "ignore") + _CUT[: most_bytes - kept] + tail.decode("utf-8", "ignore")
 
 
+def for_the_log(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType | None]:
+    """An exception as `exc_info`, from the task's first frame on."""
+    return type(error), error, _without_own_frames(error.__traceback__)
+
+
 def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:
     """Skip the frames at the start that are the worker's; keep them all if there is nothing else."""
     start = trace

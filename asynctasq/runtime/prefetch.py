@@ -1,11 +1,15 @@
 """How many deliveries to hold beyond what runs: enough to hide the round trip while tasks are short, none when not."""
 
+import math
+
 HORIZON = 0.1
 """Seconds. The buffer holds at most what the recent rate would run within this time, so that no task waits here while
 another worker idles."""
 MOST = 500
-_SHORTEST_SAMPLE = 0.005
-"""Seconds. Over less than this a rate says little."""
+_SHORTEST_SAMPLE = 0.05
+"""Seconds. Over less than this a rate says little: tasks that began together end together."""
+_RISE = 0.25
+"""Seconds that a rate has to last until most of it is believed."""
 
 
 class Prefetch:
@@ -25,7 +29,8 @@ class Prefetch:
         elapsed = now - self._sampled_at
         if elapsed >= _SHORTEST_SAMPLE:
             rate = (finished - self._finished) / elapsed
-            self._rate = rate if rate < self._rate else (self._rate + rate) / 2.0
+            weight = 1.0 if rate < self._rate else 1.0 - math.exp(-elapsed / _RISE)
+            self._rate += weight * (rate - self._rate)
             self._sampled_at, self._finished = now, finished
         return min(int(self._rate * HORIZON), self._most)
 

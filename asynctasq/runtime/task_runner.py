@@ -17,7 +17,7 @@ from asynctasq.errors import Discard, ResultTooLarge, RetryLater, SerializationE
 from asynctasq.runtime.attempt import Attempt, AttemptPreparer
 from asynctasq.runtime.body_driver import awaited, drive
 from asynctasq.runtime.failed_handlers import FailedHandlers
-from asynctasq.runtime.failure_text import Redact, as_exception, bounded_text, failure_of, message_of, type_name
+from asynctasq.runtime.failure_text import Redact, as_exception, bounded_text, failure_of, for_the_log, message_of, type_name
 from asynctasq.runtime.held_deliveries import Held, HeldDeliveries, Interruption
 from asynctasq.runtime.lane import Lane
 from asynctasq.runtime.retry_policy import may_retry, retry_delay
@@ -213,7 +213,7 @@ class TaskRunner:
             delay,
             type_name(error),
             message_of(error),
-            exc_info=error,
+            exc_info=for_the_log(error),
         )
         return Retry(receipt=receipt, failure=failure_of(error, self._redact), delay=delay)
 
@@ -229,7 +229,7 @@ class TaskRunner:
             reason,
             type_name(error),
             message_of(error),
-            exc_info=error,
+            exc_info=for_the_log(error),
         )
         held.after_burial = partial(self._failed_handlers.start, attempt, error)
         return Bury(receipt=held.delivery.receipt, failure=failure_of(error, self._redact), reason=reason)
@@ -297,7 +297,7 @@ def _wants_retry(attempt: Attempt, error: BaseException) -> bool:
             "task %s: should_retry() raised, so the task is not retried: %r",
             attempt.current.id,
             broken,
-            exc_info=broken,
+            exc_info=for_the_log(broken),
         )
         return False
 
