@@ -46,7 +46,13 @@ def run_example(example: Example, harness: DriverHarness, event_loop: str) -> No
         AssertionError: the driver breaks the contract.
         NotApplicable: the driver or the harness lacks what the example needs.
     """
-    run_on(event_loop, lambda: perform(example, harness))
+    try:
+        run_on(event_loop, lambda: perform(example, harness))
+    except BaseExceptionGroup as group:
+        causes = leaves_of(group)
+        if len(causes) != 1:
+            raise
+        raise causes[0] from None
 
 
 async def perform(example: Example, harness: DriverHarness) -> None:
@@ -58,6 +64,14 @@ async def perform(example: Example, harness: DriverHarness) -> None:
         with anyio.move_on_after(TIME_LIMIT) as scope:
             await example.body(subject)
         assert not scope.cancelled_caught, f"{example.name} still waited after {TIME_LIMIT:g} seconds"
+
+
+def leaves_of(error: BaseException) -> list[BaseException]:
+    """The exceptions that are no groups."""
+    if isinstance(error, BaseExceptionGroup):
+        group: BaseExceptionGroup[BaseException] = error
+        return [leaf for inner in group.exceptions for leaf in leaves_of(inner)]
+    return [error]
 
 
 def facts_of(harness: DriverHarness) -> DriverFacts:

@@ -111,6 +111,11 @@ class Subject:
         return min(3600.0, self.driver.traits.limits.max_delay)
 
     @property
+    def patience(self) -> float:
+        """Seconds that a hint or a reply may take before it counts as lost."""
+        return self.harness.patience
+
+    @property
     def features(self) -> frozenset[str]:
         """The optional features that the driver has."""
         return frozenset(name for name in FEATURE_NAMES if getattr(self.driver, name) is not None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from asynctasq_conformance import DriverConformance, DriverHarness
+
 from asynctasq.memory import MemoryDriver, drop_store
 from asynctasq.testing import ManualClock
-from asynctasq_conformance import DriverConformance, DriverHarness
 
 
 class MemoryHarness(DriverHarness):

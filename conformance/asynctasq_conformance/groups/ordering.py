@@ -103,14 +103,14 @@ async def test_a_replayed_task_goes_behind_those_that_waited(subject: Subject) -
 async def test_enqueue_order_never_changes(subject: Subject) -> None:
     """Enqueue order is that of the first acceptance and never changes: of two that wait until the same moment again,
     the one that was accepted first comes first."""
-    ids = await subject.put_many(2)
-    deliveries = await subject.take(2, lease=subject.brief)
-    assert [delivery.id for delivery in deliveries] == ids
-    await subject.driver.extend_many([delivery.receipt for delivery in deliveries[::-1]], lease=subject.brief)
+    ids = await subject.put_many(3)
+    receipts = {delivery.id: delivery.receipt for delivery in await subject.take(3)}
+    await subject.apply(*[Release(receipt=receipts[id], delay=subject.brief) for id in reversed(ids)])
     records = await subject.driver.get_tasks(ids)
+    # One settle call need not read the clock only once, so the moments are read back.
     expected = sorted(ids, key=lambda id: (records[id].available_at, ids.index(id)))
     await subject.let_pass(subject.brief)
-    assert await subject.take_ids(2) == expected
+    assert await subject.take_ids(3) == expected
 
 
 @example("ORD-8", requires=STRICT)

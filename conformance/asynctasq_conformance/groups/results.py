@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import anyio
+
 from asynctasq.driver_api import Complete, PayloadTooLarge, Retry, TaskState
 from asynctasq_conformance.examples import example
 from asynctasq_conformance.subject import FAILURE, Subject, raises
@@ -26,6 +28,27 @@ async def test_a_result_is_visible_with_its_completion(subject: Subject) -> None
     await subject.apply(Complete(receipt=receipt, result=b"42"))
     record = (await reader.get_tasks([id]))[id]
     assert (record.state, record.result) == (TaskState.COMPLETED, b"42")
+
+
+@example("RSL-1")
+async def test_a_result_and_its_completion_come_together(subject: Subject) -> None:
+    """A result is visible with its completion: a reader beside it never sees one without the other."""
+    reader = await subject.open()
+    ids = await subject.put_many(5, keep_for=subject.long)
+    receipts = [delivery.receipt for delivery in await subject.take(5)]
+    seen: set[tuple[TaskState, bool]] = set()
+
+    async def read() -> None:
+        while True:
+            records = await reader.get_tasks(ids)
+            seen.update((record.state, record.result is not None) for record in records.values())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(read)
+        for receipt in receipts:
+            await subject.apply(Complete(receipt=receipt, result=b"result"))
+        group.cancel_scope.cancel()
+    assert seen <= {(TaskState.LEASED, False), (TaskState.COMPLETED, True)}, f"seen: {seen}"
 
 
 @example("RSL-1")

@@ -48,16 +48,21 @@ GUARANTEES = frozenset({Guarantee.STRICT_ORDER, Guarantee.EXACT_STATS, Guarantee
 class PlainDriver(PlainRules, Driver):
     """Every method: one checkpoint, then one uninterrupted step."""
 
+    wake_ups_class: type[PlainWakeUps] = PlainWakeUps
+    pausing_class: type[PlainPausing] = PlainPausing
+    worker_reports_class: type[PlainWorkerReports] = PlainWorkerReports
+    transactions_class: type[PlainTransactions] = PlainTransactions
+
     def __init__(self, storage: Storage, clock: HandClock) -> None:
         self.storage = storage
         self.clock = clock
 
     async def _connect(self) -> None:
         self.traits = DriverTraits(guarantees=GUARANTEES, limits=LIMITS, event_loops=frozenset({"asyncio", "trio"}))
-        self.wake_ups = PlainWakeUps(self)
-        self.pausing = PlainPausing(self)
-        self.worker_reports = PlainWorkerReports(self)
-        self.transactions = PlainTransactions(self)
+        self.wake_ups = self.wake_ups_class(self)
+        self.pausing = self.pausing_class(self)
+        self.worker_reports = self.worker_reports_class(self)
+        self.transactions = self.transactions_class(self)
 
     async def _disconnect(self) -> None:
         await anyio.lowlevel.checkpoint()
@@ -68,8 +73,7 @@ class PlainDriver(PlainRules, Driver):
     async def writing(self) -> None:
         """Wait for a guest's transaction to end."""
         await anyio.lowlevel.checkpoint()
-        while self.storage.writer is not None:
-            await anyio.sleep(0.001)
+        await self.storage.until_nobody_writes()
 
     def space_as_of(self, now: int) -> Space:
         """What is stored, after time has acted on it."""
@@ -89,7 +93,7 @@ class PlainDriver(PlainRules, Driver):
         with self.storage.mutex:
             now = self.clock.read()
             taken = self.take(self.space_as_of(now), queues, limit, lease, worker, now)
-            return [_delivery(stored, now) for stored in taken]
+            return [delivery_of(stored, now) for stored in taken]
 
     async def _settle_many(self, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
         await self.writing()
@@ -226,7 +230,8 @@ class PlainDriver(PlainRules, Driver):
         return moment(self.clock.read())
 
 
-def _delivery(stored: StoredTask, now: int) -> Delivery:
+def delivery_of(stored: StoredTask, now: int) -> Delivery:
+    """What a worker is given."""
     task = stored.task
     return Delivery(
         id=task.id,

@@ -35,6 +35,8 @@ class PlainGuest(GuestTransaction):
 class PlainHarness(DriverHarness):
     """Opens drivers of one class on stores that outlive them."""
 
+    patience = 0.3
+
     def __init__(self, driver_class: type[PlainDriver] = PlainDriver) -> None:
         self.driver_class = driver_class
         self._hand_clock = HandClock()
@@ -53,7 +55,7 @@ class PlainHarness(DriverHarness):
 
     @asynccontextmanager
     async def begin_transaction(self) -> AsyncGenerator[GuestTransaction]:
-        connection = GuestConnection(self._storages[self.namespace])
+        connection = GuestConnection(self._storages[self.namespace], self._hand_clock)
         await connection.begin()
         try:
             yield PlainGuest(connection)

@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import anyio
+
 from asynctasq.driver_api import FailureRecord, NewTask, TaskRecord, TaskState
 
 WAITING = "waiting"
@@ -145,6 +147,13 @@ class Storage:
         self.writer: object | None = None
         """The guest's transaction that is open."""
         self.restarts = 0
+
+    async def until_nobody_writes(self) -> None:
+        """Wait for the guest's transaction that is open to end."""
+        while True:
+            if self.writer is None:
+                return
+            await anyio.sleep(0.001)
 
     def copy_of_space(self) -> Space:
         """What a transaction works on until it commits."""
