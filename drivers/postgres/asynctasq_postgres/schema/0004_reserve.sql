@@ -1,0 +1,136 @@
+-- Clears a bounded slice of what time has ended from the heads of these queues, so that a queue whose first 200,000
+-- tasks have expired is soon in order again. Waits for nobody.
+CREATE FUNCTION {clear_heads}(
+    p_namespace bigint, p_queues text[], p_paused text[], p_floors timestamptz[], p_now timestamptz
+) RETURNS void
+LANGUAGE plpgsql {steady_plans} SET enable_sort = off AS $$
+DECLARE
+    ended bigint[];
+BEGIN
+    SELECT array_agg(locked.seq) INTO ended
+    FROM (
+        SELECT heads.seq
+        FROM (
+            SELECT due.seq, due.ended
+            FROM (
+                SELECT q.queue, p.priority::smallint AS priority, q.place * 10 - p.priority AS line
+                FROM unnest(p_queues) WITH ORDINALITY AS q (queue, place), generate_series(9, 0, -1) AS p (priority)
+                WHERE p_paused IS NULL OR q.queue <> ALL (p_paused)
+                ORDER BY q.place, p.priority DESC
+            ) AS lines,
+            LATERAL (
+                SELECT
+                    live.seq,
+                    live.cancel_requested IS NOT NULL OR coalesce(live.expires_at <= p_now, false) AS ended
+                FROM {task} AS live
+                WHERE live.namespace = p_namespace
+                    AND live.queue = lines.queue
+                    AND live.priority = lines.priority
+                    AND live.ready_at <= p_now
+                    AND live.ready_at >= coalesce(p_floors[lines.line], '-infinity')
+                ORDER BY live.ready_at, live.seq
+                LIMIT 1000
+            ) AS due
+            LIMIT 1000
+        ) AS heads
+        WHERE heads.ended
+    ) AS wanted,
+    LATERAL (
+        SELECT live.seq FROM {task} AS live
+        WHERE live.namespace = p_namespace AND live.seq = wanted.seq
+        FOR UPDATE SKIP LOCKED
+    ) AS locked;
+    IF ended IS NOT NULL THEN
+        PERFORM {store_ended}(p_namespace, ended, p_now, false);
+    END IF;
+END
+$$;
+
+-- Claims due tasks. Each queue has ten lines, one per priority, 9 first; p_floors has one entry per line: nothing due
+-- before it needs to be looked for (NULL: everything), which spares the walk over dead index entries.
+-- The row with place 0 tells the driver how to raise its floors: the first line that had a task and its due time, how
+-- many were found, the clock, and which of the queues are paused.
+CREATE FUNCTION {reserve}(
+    p_namespace bigint,
+    p_queues text[],
+    p_limit integer,
+    p_lease double precision,
+    p_worker text,
+    p_nonce bigint,
+    p_floors timestamptz[]
+) RETURNS TABLE (
+    place bigint, seq bigint, id text, queue text, name text, payload bytea, correlation_id text, priority smallint,
+    attempt integer, enqueued_at timestamptz, clock timestamptz, paused text[]
+)
+LANGUAGE plpgsql {steady_plans} SET enable_sort = off AS $$
+#variable_conflict use_column
+DECLARE
+    t timestamptz;
+    claimed tid[];
+    ended bigint[];
+    found_count integer;
+    head_line bigint;
+    head_ready_at timestamptz;
+    paused_queues text[];
+BEGIN
+    SELECT array_agg(p.queue) INTO paused_queues
+    FROM {paused} AS p
+    WHERE p.namespace = p_namespace AND p.queue = ANY (p_queues);
+    FOR attempt_left IN REVERSE 2..0 LOOP
+        t := clock_timestamp();
+        SELECT
+            array_agg(heads.tid) FILTER (WHERE NOT heads.ended),
+            array_agg(heads.seq) FILTER (WHERE heads.ended),
+            count(*),
+            (array_agg(heads.line))[1],
+            (array_agg(heads.ready_at))[1]
+        INTO claimed, ended, found_count, head_line, head_ready_at
+        FROM (
+            SELECT lines.line, due.*
+            FROM (
+                SELECT q.queue, p.priority::smallint AS priority, q.place * 10 - p.priority AS line
+                FROM unnest(p_queues) WITH ORDINALITY AS q (queue, place), generate_series(9, 0, -1) AS p (priority)
+                WHERE paused_queues IS NULL OR q.queue <> ALL (paused_queues)
+                ORDER BY q.place, p.priority DESC
+            ) AS lines,
+            LATERAL (
+                SELECT
+                    live.ctid AS tid,
+                    live.seq,
+                    live.ready_at,
+                    live.cancel_requested IS NOT NULL OR coalesce(live.expires_at <= t, false) AS ended
+                FROM {task} AS live
+                WHERE live.namespace = p_namespace
+                    AND live.queue = lines.queue
+                    AND live.priority = lines.priority
+                    AND live.ready_at <= t
+                    AND live.ready_at >= coalesce(p_floors[lines.line], '-infinity')
+                ORDER BY live.ready_at, live.seq
+                LIMIT p_limit
+                FOR UPDATE SKIP LOCKED
+            ) AS due
+            LIMIT p_limit
+        ) AS heads;
+        EXIT WHEN ended IS NULL;
+        PERFORM {store_ended}(p_namespace, ended, t, false);
+        EXIT WHEN attempt_left = 0;
+        PERFORM {clear_heads}(p_namespace, p_queues, paused_queues, p_floors, t);
+    END LOOP;
+    RETURN QUERY SELECT
+        0::bigint, head_line, NULL::text, NULL::text, NULL::text, NULL::bytea, NULL::text, NULL::smallint,
+        found_count, head_ready_at, t, paused_queues;
+    IF claimed IS NULL THEN
+        RETURN;
+    END IF;
+    t := clock_timestamp();
+    RETURN QUERY
+    UPDATE {task} AS live
+    SET ready_at = t + {span}(p_lease), receipt = p_nonce, attempt = live.attempt + 1, worker = p_worker,
+        started_at = t
+    FROM unnest(claimed) WITH ORDINALITY AS c (tid, place)
+    WHERE live.ctid = c.tid
+    RETURNING
+        c.place, live.seq, live.id, live.queue, live.name, live.payload, live.correlation_id, live.priority,
+        live.attempt, live.enqueued_at, NULL::timestamptz, NULL::text[];
+END
+$$;

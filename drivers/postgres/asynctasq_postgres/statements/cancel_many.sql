@@ -1,0 +1,1 @@
+SELECT id, outcome FROM {cancel}($1, $2)

@@ -1,0 +1,1 @@
+SELECT {remove}($1, $2)

@@ -1,0 +1,1 @@
+SELECT removed, more FROM {maintain}($1, $2, $3)

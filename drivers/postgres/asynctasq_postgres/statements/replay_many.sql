@@ -1,0 +1,1 @@
+SELECT id, outcome, holder FROM {replay}($1, $2)

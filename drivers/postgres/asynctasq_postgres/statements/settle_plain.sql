@@ -1,0 +1,1 @@
+SELECT {settle_plain}($1, $2, $3)
