@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 import click
 
+from asynctasq.app import application
 from asynctasq.cli.application import load_application, settings_before_import
 from asynctasq.cli.command_state import state_of
 from asynctasq.cli.logging_setup import configure_logging
@@ -47,22 +48,22 @@ def worker(ctx: click.Context, reload: bool) -> int:
     level = logging.getLevelNamesMapping()[before.worker.log_level]
     configure_logging(before.worker.log_format, state.log_level(level))
     apps = load_application(before.apps)
-    application = make_worker(Config.get(), apps)
-    _announce(application, apps)
-    run_event_loop(partial(run_worker, application), event_loops=application.loaded_driver.spec.event_loops)
-    return application.worker.exit_code
+    made = make_worker(application(), apps)
+    _announce(made, apps)
+    run_event_loop(partial(run_worker, made), event_loops=made.loaded_driver.spec.event_loops)
+    return made.worker.exit_code
 
 
-def _announce(application: WorkerApplication, apps: tuple[str, ...]) -> None:
+def _announce(made: WorkerApplication, apps: tuple[str, ...]) -> None:
     """Say what is loaded, from where, and what the next signal does."""
-    config, plugin = application.config, application.loaded_driver.plugin
+    config, plugin = made.application.config, made.loaded_driver.plugin
     loop = "uvloop" if has_uvloop() else "without uvloop"
     _logger.info("asynctasq %s on Python %s, %s", version("asynctasq"), sys.version.split()[0], loop)
     names = default_registry.names()
     more = f" and {len(names) - _LISTED_TASKS} more" if len(names) > _LISTED_TASKS else ""
     _logger.info("application %s: %d tasks: %s%s", ", ".join(apps), len(names), ", ".join(names[:_LISTED_TASKS]), more)
-    _logger.info("driver %s, of %s: %s", application.loaded_driver.spec.name, plugin, _place(config))
-    for loaded in application.plugins.loaded:
+    _logger.info("driver %s, of %s: %s", made.loaded_driver.spec.name, plugin, _place(config))
+    for loaded in made.application.registry.loaded:
         if loaded.plugin != plugin:
             _logger.info("%s %s, of %s", loaded.plugin.kind.noun, loaded.spec.name, loaded.plugin)
     _logger.info(

@@ -16,20 +16,20 @@ from asynctasq.worker_application import WorkerApplication
 _LEAST_PATIENCE = 30.0
 
 
-async def run_worker(application: WorkerApplication) -> None:
+async def run_worker(made: WorkerApplication) -> None:
     """Run the worker to its end.
 
     Raises:
         DriverUnavailable: the backend could not be reached at the start.
         ConfigurationError, StorageMissing, StorageTooNew: from connecting; or the health server's port is taken.
     """
-    worker, settings = application.worker, application.config.worker
+    worker, settings = made.worker, made.application.config.worker
     health = WorkerHealth(
         worker.get_health_status,
-        application.driver,
+        made.driver,
         patience=max(_LEAST_PATIENCE, 3 * settings.poll_interval),
         version=version("asynctasq"),
-        driver_name=application.loaded_driver.spec.name,
+        driver_name=made.loaded_driver.spec.name,
     )
     try:
         async with AsyncExitStack() as stack:
@@ -37,7 +37,7 @@ async def run_worker(application: WorkerApplication) -> None:
                 server = health_server(settings.health_host, settings.health_port, health.paths())
                 await stack.enter_async_context(server)
             observers = await stack.enter_async_context(anyio.create_task_group())
-            observers.start_soon(_verify_once_running, application, health)
+            observers.start_soon(_verify_once_running, made, health)
             if os.environ.get("NOTIFY_SOCKET"):
                 observers.start_soon(keep_notified, health)
             await worker.start()
@@ -48,6 +48,6 @@ async def run_worker(application: WorkerApplication) -> None:
         leave_process(worker.exit_code)
 
 
-async def _verify_once_running(application: WorkerApplication, health: WorkerHealth) -> None:
+async def _verify_once_running(made: WorkerApplication, health: WorkerHealth) -> None:
     await health.wait_until_started()
-    application.verify()
+    made.verify()
