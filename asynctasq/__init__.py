@@ -1,0 +1,98 @@
+"""asynctasq: a task queue for async Python whose backends are plugins.
+
+Public names load on first use, so that defining tasks stays cheap. `RedisConfig` and every other `<Driver>Config` come
+from the installed driver of that name.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from asynctasq.public_names import HOMES, REFUSED
+from asynctasq.tasks.dispatcher_slot import fill_dispatcher_slot
+
+if TYPE_CHECKING:
+    from asynctasq.app import cleanup as cleanup
+    from asynctasq.app import get_dispatcher as get_dispatcher
+    from asynctasq.app import init as init
+    from asynctasq.app import run as run
+    from asynctasq.app import transaction as transaction
+    from asynctasq.config import Config as Config
+    from asynctasq.configuration.groups import EventsConfig as EventsConfig
+    from asynctasq.configuration.groups import ProcessPoolConfig as ProcessPoolConfig
+    from asynctasq.configuration.groups import RepositoryConfig as RepositoryConfig
+    from asynctasq.configuration.groups import TaskDefaultsConfig as TaskDefaultsConfig
+    from asynctasq.configuration.groups import WorkerConfig as WorkerConfig
+    from asynctasq.contract.envelopes import TaskState as TaskState
+    from asynctasq.contract.event_sink import EventSink as EventSink
+    from asynctasq.contract.events import EventType as EventType
+    from asynctasq.contract.events import TaskEvent as TaskEvent
+    from asynctasq.contract.events import WorkerEvent as WorkerEvent
+    from asynctasq.contract.serializer import Serializer
+    from asynctasq.errors import AsyncTasqError as AsyncTasqError
+    from asynctasq.errors import Discard as Discard
+    from asynctasq.errors import ResultNotKept as ResultNotKept
+    from asynctasq.errors import ResultNotReady as ResultNotReady
+    from asynctasq.errors import RetryLater as RetryLater
+    from asynctasq.errors import TaskCancelled as TaskCancelled
+    from asynctasq.errors import TaskFailed as TaskFailed
+    from asynctasq.memory.settings import MemoryConfig as MemoryConfig
+    from asynctasq.plugins.driver_factory import DriverFactory as DriverFactory
+    from asynctasq.runtime.dispatcher import Dispatcher as Dispatcher
+    from asynctasq.runtime.worker import Worker as Worker
+    from asynctasq.serializers.msgpack_serializer import MsgpackSerializer
+    from asynctasq.serializers.type_hooks import HookRegistry as HookRegistry
+    from asynctasq.serializers.type_hooks import TypeHook as TypeHook
+    from asynctasq.tasks.base_task import BaseTask as BaseTask
+    from asynctasq.tasks.bulk_dispatch import dispatch_many as dispatch_many
+    from asynctasq.tasks.current_task import CurrentTask as CurrentTask
+    from asynctasq.tasks.current_task import current_task as current_task
+    from asynctasq.tasks.current_task import current_task_or_none as current_task_or_none
+    from asynctasq.tasks.function_task import FunctionTask as FunctionTask
+    from asynctasq.tasks.function_task import TaskFunction as TaskFunction
+    from asynctasq.tasks.function_task import task as task
+    from asynctasq.tasks.task_handle import TaskHandle as TaskHandle
+    from asynctasq.tasks.task_kinds import AsyncProcessTask as AsyncProcessTask
+    from asynctasq.tasks.task_kinds import AsyncTask as AsyncTask
+    from asynctasq.tasks.task_kinds import SyncProcessTask as SyncProcessTask
+    from asynctasq.tasks.task_kinds import SyncTask as SyncTask
+    from asynctasq.tasks.task_options import TaskConfig as TaskConfig
+
+    MsgspecSerializer = MsgpackSerializer
+    BaseSerializer = Serializer
+
+__version__ = "2.0.0"
+
+
+def __getattr__(name: str) -> Any:
+    home = HOMES.get(name)
+    if home is not None:
+        module, _, attribute = home.partition(":")
+        value = getattr(import_module(module), attribute)
+        globals()[name] = value
+        return value
+    if name in REFUSED:
+        raise ImportError(f"asynctasq has no {name}: {REFUSED[name]}")
+    if name.endswith("Config") and name != "Config":
+        return _driver_config(name)
+    raise AttributeError(f"module 'asynctasq' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *HOMES})
+
+
+def _driver_config(name: str) -> Any:
+    """The settings class of the driver whose name it begins with; only that driver's plugin is imported."""
+    from asynctasq.plugins.driver_factory import driver_config_class
+
+    return driver_config_class(name)
+
+
+def _dispatcher() -> Any:
+    """The application floor is imported with the first dispatch, not with the first task."""
+    from asynctasq.app import get_dispatcher
+
+    return get_dispatcher()
+
+
+fill_dispatcher_slot(_dispatcher)

@@ -152,6 +152,10 @@ class ResultTooLarge(TaskError):
     """The task's result is larger than the driver's payload limit."""
 
 
+class RunningEventLoop(AsyncTasqError, RuntimeError):
+    """A function for synchronous code was called inside a running event loop, which it would block."""
+
+
 class UnknownTask(TaskError):
     """No task of this name was registered by the application's own imports, or no task has this id."""
 

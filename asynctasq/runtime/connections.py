@@ -32,7 +32,7 @@ class _Here:
 
 
 class _Lookup:
-    """Finds tasks of one driver from whatever event loop it is asked on, as handles outlive the loop of their making."""
+    """Finds tasks of one driver from whatever event loop it is asked on, as handles outlive their loop."""
 
     def __init__(self, connections: "Connections", driver: str | None) -> None:
         self._connections = connections

@@ -14,14 +14,14 @@ offset  length    meaning
 5+H+S   the rest  body: the arguments, encoded by the serializer that the headers name
 ======  ========  ==================================================================================
 
-Unknown headers are ignored, and survive wherever a frame is passed on, since frames are passed on as they are. An absent
-header means the default that stands in `Headers`, which is part of the format: it never changes within version 1.
+Unknown headers are ignored, and survive wherever a frame is passed on, since frames are passed on as they are. An
+absent header means the default that stands in `Headers`, which is part of the format: it never changes within version 1.
 Reading the headers never touches the body, so that lists can show a task's options without its arguments.
 """
 
 import struct
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -77,6 +77,7 @@ class Frame(Struct, frozen=True):
     signature: bytes = b""
 
 
+_DEFAULTS = Headers()
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Headers).decode
 _decoded: dict[bytes, Headers] = {}
@@ -88,10 +89,17 @@ def encode_headers(headers: Headers) -> bytes:
     Raises:
         SerializationError: they have more than 65,535 bytes.
     """
-    encoded = _encode(headers)
+    encoded = _encode(Headers(**dict(_set_fields(headers))))
     if len(encoded) > 0xFFFF:
         raise SerializationError(f"the headers have {len(encoded)} bytes; at most 65535 fit. Shorten the trace state")
     return encoded
+
+
+def _set_fields(headers: Headers) -> list[tuple[str, Any]]:
+    """What differs from its default. Equality has to be checked here: msgspec omits a default only if it is the same
+    object."""
+    values = ((name, getattr(headers, name)) for name in Headers.__struct_fields__)
+    return [(name, value) for name, value in values if value != getattr(_DEFAULTS, name)]
 
 
 def encode_frame(encoded_headers: bytes, body: bytes, signature: bytes = b"") -> bytes:

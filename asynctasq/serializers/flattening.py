@@ -127,6 +127,10 @@ class Flattener(abc.ABC):
         def collection(tag: str) -> Callable[[], Handler]:
             return lambda: lambda value, depth: self.wrap(tag, self._flatten_items(value, depth))
 
+        def unordered(tag: str) -> Callable[[], Handler]:
+            # Sorted, because equal arguments have to be equal bytes, in every process.
+            return lambda: lambda value, depth: self.wrap(tag, sorted(self._flatten_items(value, depth), key=repr))
+
         return {
             Enum: plainer(lambda value: value.value),
             str: plainer(str.__str__),
@@ -137,8 +141,8 @@ class Flattener(abc.ABC):
             list: plainer(list),
             dict: plainer(dict),
             tuple: collection(tags.TUPLE),
-            set: collection(tags.SET),
-            frozenset: collection(tags.FROZENSET),
+            set: unordered(tags.SET),
+            frozenset: unordered(tags.FROZENSET),
         }
 
     def _tag_handler(self, tag: str, make_plain: Callable[[Any], Any]) -> Handler:

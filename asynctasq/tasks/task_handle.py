@@ -47,6 +47,8 @@ class TaskHandle(str, Generic[ResultT]):
     is defined in this process.
     """
 
+    __slots__ = ("_definition", "_lookup", "accepted")
+
     accepted: bool
     """False: the id or the unique key was known already, and this is the handle of that task."""
     _definition: TaskDefinition | None
