@@ -15,7 +15,7 @@ offset  length    meaning
 ======  ========  ==================================================================================
 
 Unknown headers are ignored, and survive wherever a frame is passed on, since frames are passed on as they are. An
-absent header means the default that stands in `Headers`, which is part of the format: it never changes within version 1.
+absent header means the default that stands in `Headers`, which is part of the format: it never changes in version 1.
 Reading the headers never touches the body, so that lists can show a task's options without its arguments.
 """
 

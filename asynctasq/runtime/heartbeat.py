@@ -24,7 +24,7 @@ OpenDriver = Callable[[], Driver]
 
 async def beat_in_loop(keeper: LeaseKeeper, driver: Driver) -> None:
     """Send heartbeats from the worker's own event loop, until cancelled."""
-    backoff = Backoff(most=keeper.tick)
+    backoff = Backoff(most=1.0)
     while True:
         answered = await _extended(keeper, driver, backoff)
         await anyio.sleep(keeper.tick if answered else backoff.next_delay())
@@ -60,7 +60,7 @@ class HeartbeatThread:
             _logger.exception("the thread that keeps leases has ended; leases that are held now will lapse")
 
     async def _beat(self) -> None:
-        backoff = Backoff(most=self._keeper.tick)
+        backoff = Backoff(most=1.0)
         async with AsyncExitStack() as stack:
             driver: Driver | None = None
             while not self._stopping.is_set():

@@ -39,7 +39,7 @@ class Held:
     interruption: Interruption | None = None
     closed: bool = False
     """Its settlement is on the way, or none will be sent: whatever its body still does no longer counts."""
-    started_at: float = 0.0
+    started_at: float | None = None
     ended_at: float = 0.0
     visible_until: float = float("inf")
     """From here on its lease is no longer extended."""

@@ -52,7 +52,7 @@ class Outcomes:
     def settled(self, held: Held, settlement: Settlement, outcome: SettleOutcome, sent_before: bool) -> None:
         """One settlement was answered. `sent_before`: it was sent more than once, so that stale may mean applied."""
         kind = type(settlement)
-        if held.started_at:
+        if held.started_at is not None:
             self.processed += 1
         if outcome is SettleOutcome.STALE:
             self._stale(held, settlement, sent_before)
@@ -60,7 +60,7 @@ class Outcomes:
         self.by_kind[kind.__name__] += 1
         if held.after_burial is not None and kind is Bury:
             held.after_burial()
-        if self._events.active and held.started_at:
+        if self._events.active and held.started_at is not None:
             self._events.emit(self._event(held, settlement))
 
     def started(self, held: Held) -> None:
@@ -111,7 +111,7 @@ class Outcomes:
             worker_id=self._worker_id,
             timestamp=datetime.now(UTC),
             attempt=delivery.attempt,
-            duration_ms=max(held.ended_at - held.started_at, 0.0) * 1000.0 if ended else None,
+            duration_ms=(held.ended_at - held.started_at) * 1000.0 if ended and held.started_at is not None else None,
             error=None if failure is None else f"{failure.type}: {failure.message}",
             traceback=None if failure is None else failure.traceback,
             correlation_id=delivery.correlation_id,

@@ -58,12 +58,16 @@ class SettlementBuffer:
             self._wake.set()
             self._wake = None
 
-    def close(self, give_up_at: float) -> None:
-        """Send what is there, at the latest until `give_up_at` (of the event loop's clock), and end."""
-        self._closing = True
+    def bound(self, give_up_at: float) -> None:
+        """From now on, try no longer than until `give_up_at` (of the event loop's clock)."""
         self._give_up_at = give_up_at
         if self._patience is not None:
             self._patience.deadline = min(self._patience.deadline, give_up_at)
+
+    def close(self, give_up_at: float) -> None:
+        """Send what is there, at the latest until `give_up_at`, and end."""
+        self.bound(give_up_at)
+        self._closing = True
         if self._wake is not None:
             self._wake.set()
             self._wake = None

@@ -17,7 +17,15 @@ from asynctasq.errors import Discard, ResultTooLarge, RetryLater, SerializationE
 from asynctasq.runtime.attempt import Attempt, AttemptPreparer
 from asynctasq.runtime.body_driver import awaited, drive
 from asynctasq.runtime.failed_handlers import FailedHandlers
-from asynctasq.runtime.failure_text import Redact, as_exception, bounded_text, failure_of, for_the_log, message_of, type_name
+from asynctasq.runtime.failure_text import (
+    Redact,
+    as_exception,
+    bounded_text,
+    failure_of,
+    for_the_log,
+    message_of,
+    type_name,
+)
 from asynctasq.runtime.held_deliveries import Held, HeldDeliveries, Interruption
 from asynctasq.runtime.lane import Lane
 from asynctasq.runtime.retry_policy import may_retry, retry_delay
@@ -108,7 +116,7 @@ class TaskRunner:
         held = attempt.held
         self._held.wake_one()
         if attempt.headers.timeout is not None:
-            held.timeout_at = held.started_at + attempt.headers.timeout
+            held.timeout_at = self._clock() + attempt.headers.timeout
         lane.thread_scope = scope = anyio.CancelScope(shield=True)
         outcome: _ThreadOutcome | None = None
         try:

@@ -208,7 +208,7 @@ class WorkerRun:
         stuck = self.lanes.running()
         for held in stuck:
             self.settlements.add(held, Release(receipt=held.delivery.receipt))
-        self.settlements.close(anyio.current_time() + _TO_SETTLE)
+        self.settlements.bound(anyio.current_time() + _TO_SETTLE)
         with anyio.move_on_after(_TO_SETTLE):
             await self.held.wait_until_empty()
         if stuck and self._settings.exit_when_stuck:
@@ -221,7 +221,7 @@ class WorkerRun:
         self.held.close()
         self.overseer.release_buffer()
         self.lanes.interrupt_all(Interruption.SHUTDOWN)
-        self.settlements.close(anyio.current_time() + _TO_UNWIND + _TO_SETTLE)
+        self.settlements.bound(anyio.current_time() + _TO_UNWIND + _TO_SETTLE)
 
     # -- the parts' wrappings
 

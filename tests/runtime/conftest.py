@@ -37,6 +37,7 @@ def namespace() -> Generator[str, None, None]:
 
 
 @pytest.fixture
-async def bench(namespace: str) -> AsyncGenerator[Bench, None]:
+async def bench(namespace: str, anyio_backend: tuple[str, dict[str, Any]]) -> AsyncGenerator[Bench, None]:
+    patience = 100_000.0 if "clock" in anyio_backend[1] else 60.0
     async with FaultyDriver(namespace, clock=lambda: EPOCH + anyio.current_time()) as driver:
-        yield Bench(driver)
+        yield Bench(driver, patience=patience)

@@ -53,9 +53,7 @@ class FaultyDriver(MemoryDriver):
             fields = {name: getattr(limits, name) for name in limits.__struct_fields__}
             new_limits = type(limits)(**(fields | {"max_batch": max_batch}))
             traits = self.traits
-            self.traits = type(traits)(
-                guarantees=traits.guarantees, limits=new_limits, event_loops=traits.event_loops
-            )
+            self.traits = type(traits)(guarantees=traits.guarantees, limits=new_limits, event_loops=traits.event_loops)
 
     async def _reserve(self, queues: Sequence[str], *, limit: int, lease: float, worker: str) -> list[Delivery]:
         self.reserves.append((anyio.current_time(), list(queues), limit))
@@ -86,13 +84,12 @@ class FaultyDriver(MemoryDriver):
 class Bench:
     """A store of its own, and the ways to put tasks into it and to look at them."""
 
-    def __init__(self, driver: FaultyDriver) -> None:
+    def __init__(self, driver: FaultyDriver, *, patience: float = 60.0) -> None:
         self.driver = driver
+        self._patience = patience
         self.serializer = MsgpackSerializer()
 
-    async def enqueue(
-        self, task: Any, *, id: str | None = None, headers: Headers | None = None, **options: Any
-    ) -> str:
+    async def enqueue(self, task: Any, *, id: str | None = None, headers: Headers | None = None, **options: Any) -> str:
         """Store one call of a task: an invocation of a function or an instance of a class."""
         call = task.__task_call__
         body = self.serializer.encode(call.arguments)
@@ -102,7 +99,9 @@ class Bench:
     async def enqueue_payload(self, name: str, payload: bytes, *, id: str | None = None, **options: Any) -> str:
         """Store any payload under any name."""
         options.setdefault("keep_for", 3600.0)
-        task = NewTask(id=id or uuid.uuid4().hex, queue=options.pop("queue", QUEUE), name=name, payload=payload, **options)
+        task = NewTask(
+            id=id or uuid.uuid4().hex, queue=options.pop("queue", QUEUE), name=name, payload=payload, **options
+        )
         [outcome] = await self.driver.enqueue_many([task])
         assert outcome.accepted
         return task.id
@@ -112,10 +111,12 @@ class Bench:
 
     async def until(self, id: str, *states: TaskState) -> TaskRecord:
         """Wait until a task is in one of these states."""
-        with anyio.fail_after(60):
-            while (record := await self.record(id)).state not in states:
+        with anyio.fail_after(self._patience):
+            while True:
+                record = await self.record(id)
+                if record.state in states:
+                    return record
                 await anyio.sleep(0.01)
-        return record
 
     def worker(self, **options: Any) -> Worker:
         options.setdefault("serializer", self.serializer)
@@ -127,7 +128,7 @@ class Bench:
     async def work(self, **options: Any) -> Worker:
         """Run a worker until the queues are empty."""
         worker = self.worker(burst=True, **options)
-        with anyio.fail_after(120):
+        with anyio.fail_after(self._patience):
             await worker.start()
         return worker
 

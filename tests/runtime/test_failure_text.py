@@ -45,7 +45,9 @@ def test_built_in_exceptions_have_their_plain_name() -> None:
     assert failure_of(raised(ValueError("x"))).type == "ValueError"
 
 
-@pytest.mark.parametrize("text", ["a\0b", "\ud800", "é" * 50_000, "\0" * 50_000, "\ud800" * 50_000, "x" * 5_000_000, "𝄞" * 9000])
+@pytest.mark.parametrize(
+    "text", ["a\0b", "\ud800", "é" * 50_000, "\0" * 50_000, "\ud800" * 50_000, "x" * 5_000_000, "𝄞" * 9000]
+)
 def test_every_text_fits_every_store(text: str) -> None:
     """NUL and lone surrogates are replaced, and all texts together have at most 8 KiB."""
     failure = failure_of(raised(CustomError(text)))

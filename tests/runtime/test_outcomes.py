@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from asynctasq.contract.envelopes import TaskState
@@ -30,7 +31,7 @@ def _empty_log() -> None:
 
 @task(name="outcomes.add", keep_result=300)
 async def add(a: int, b: int) -> int:
-    await anyio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     return a + b
 
 
@@ -42,7 +43,7 @@ def add_in_thread(a: int, b: int) -> int:
 @task(name="outcomes.fail")
 async def fail(kind: str) -> None:
     log.append((kind, current_task().attempt))
-    await anyio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     raise EXCEPTIONS[kind]()
 
 
@@ -84,7 +85,7 @@ class Recorder(AsyncTask[None]):
         return self.retry
 
     async def failed(self, exception: Exception) -> None:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         log.append(("failed", type(exception).__name__, self._current_attempt, current_task().id == self._task_id))
 
 
@@ -227,9 +228,7 @@ class Discards(AsyncTask[None]):
 
 
 @pytest.mark.parametrize("reason", ["", "\0", "\ud800", "é" * 1000])
-async def test_any_reason_of_a_discard_is_stored(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, reason: str
-) -> None:
+async def test_any_reason_of_a_discard_is_stored(bench: Bench, monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
     """A reason that no store takes is cut and cleaned, and failed() is not called for a discard."""
     monkeypatch.setattr(Discards, "reason", reason)
     id = await bench.enqueue(Discards())
@@ -385,7 +384,7 @@ async def test_the_body_never_starts_more_often_than_max_attempts(bench: Bench) 
 async def look_at_context() -> None:
     log.append((VARIABLE.get("nothing"), current_task().id))
     VARIABLE.set(current_task().id)
-    await anyio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     assert VARIABLE.get() == current_task().id
 
 
