@@ -1,5 +1,6 @@
 """What commands that talk to the store have in common: configuration, connection, and the event loop around them."""
 
+import logging
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -26,6 +27,7 @@ def prepare_configuration(ctx: click.Context) -> Config:
     """
     state: CommandState = state_of(ctx)
     set_flags(state.flags)
+    logging.basicConfig(stream=sys.stderr, level=state.log_level(logging.WARNING), format="%(levelname)s %(message)s")
     apps: str = state.flags.get("--app", "")
     if apps:
         put_current_folder_on_path()

@@ -31,11 +31,13 @@ class SettingValueType(click.ParamType[Any]):
         self.name = _type_name(annotation)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Check the text.
+        """Check the text. Where only some words are allowed, their case does not matter.
 
         Raises:
             click.BadParameter: it does not fit.
         """
+        by_word = {word.lower(): word for word in choices(self._annotation)}
+        value = by_word.get(str(value).lower(), value)
         try:
             convert_setting(value, self._annotation)
         except (ValueError, TypeError):

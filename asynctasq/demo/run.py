@@ -27,7 +27,7 @@ from asynctasq.demo.source_files import (
     write_broken_files,
 )
 from asynctasq.demo.tasks import QUEUE, task_id, walk_folder
-from asynctasq.demo.workers import kill_while_busy, worker_processes
+from asynctasq.demo.workers import check_running, kill_while_busy, worker_processes
 from asynctasq.errors import AsyncTasqError, ConfigurationError
 from asynctasq.plugins.driver_factory import DriverFactory
 
@@ -184,6 +184,7 @@ async def _run(plan: Plan, driver: Driver, progress: Progress) -> Run:
             if killed is None and files * 3 >= plan.files:
                 killed = WORKERS[0]
                 await kill_while_busy(driver, killed, workers[killed])
+            check_running(workers, except_for=killed)
             if ended != last_ended:
                 last_change, last_ended = time.monotonic(), ended
             elif time.monotonic() - last_change > PATIENCE:

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from subprocess import DEVNULL
 
@@ -12,6 +12,7 @@ from anyio.abc import Process
 from asynctasq.contract.driver import Driver
 from asynctasq.contract.envelopes import TaskState
 from asynctasq.demo.tasks import QUEUE
+from asynctasq.errors import AsyncTasqError
 
 LEASE = 2.0
 CONCURRENCY = 8
@@ -29,6 +30,17 @@ async def worker_processes(url: str, worker_ids: Sequence[str]) -> AsyncIterator
         yield processes
 
 
+def check_running(workers: Mapping[str, Process], *, except_for: str | None) -> None:
+    """Nobody waits for a worker that has ended by itself.
+
+    Raises:
+        AsyncTasqError: one has, other than `except_for`.
+    """
+    for worker_id, process in workers.items():
+        if worker_id != except_for and process.returncode is not None:
+            raise AsyncTasqError(f"the worker {worker_id} ended by itself, with the exit code {process.returncode}")
+
+
 def _command(url: str, worker_id: str) -> list[str]:
     options = {
         "--app": "asynctasq.demo.tasks",
@@ -37,7 +49,7 @@ def _command(url: str, worker_id: str) -> list[str]:
         "--concurrency": str(CONCURRENCY),
         "--lease": str(LEASE),
         "--worker-id": worker_id,
-        "--log-level": "error",
+        "--log-level": "critical",  # dead letters are expected, and in the report
     }
     return [sys.executable, "-m", "asynctasq", "worker", *(word for pair in options.items() for word in pair)]
 
