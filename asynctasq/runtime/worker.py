@@ -17,6 +17,7 @@ from asynctasq.contract.event_sink import EventSink
 from asynctasq.contract.events import Event, EventType, WorkerEvent
 from asynctasq.contract.serializer import Serializer
 from asynctasq.errors import DriverClosed, DriverUnavailable
+from asynctasq.plugins.serializer_factory import SerializerFactory
 from asynctasq.runtime.attempt import CheckFrame
 from asynctasq.runtime.event_dispatcher import EventDispatcher
 from asynctasq.runtime.failure_text import Redact
@@ -94,7 +95,7 @@ class Worker:
             process_pool_size: Children for process tasks; default: one per CPU.
             process_pool_max_tasks_per_child: A child is replaced after so many tasks.
             registry: The tasks that may run here.
-            serializers: Content type -> serializer.
+            serializers: Content type -> serializer. With neither of the two: msgpack and json.
             lease: How soon it is noticed that a worker died.
             grace: How long tasks may go on after the first request to stop.
             poll_interval: How long a lost wake-up can delay a task.
@@ -340,6 +341,8 @@ class _EmitterSink(EventSink):
 
 
 def _serializers(one: Serializer | None, several: Mapping[str, Serializer] | None) -> dict[str, Serializer]:
+    if one is None and several is None:
+        return {name: SerializerFactory.create(name) for name in ("msgpack", "json")}
     serializers = dict(several or {})
     if one is not None:
         serializers[one.content_type] = one
