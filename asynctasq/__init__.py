@@ -4,17 +4,15 @@ Public names load on first use, so that defining tasks stays cheap. `RedisConfig
 from the installed driver of that name.
 """
 
+from collections.abc import Coroutine, Iterable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asynctasq.public_names import HOMES, REFUSED
 from asynctasq.tasks.dispatcher_slot import fill_dispatcher_slot
 
 if TYPE_CHECKING:
-    from asynctasq.app import cleanup as cleanup
     from asynctasq.app import get_dispatcher as get_dispatcher
-    from asynctasq.app import init as init
-    from asynctasq.app import run as run
     from asynctasq.app import transaction as transaction
     from asynctasq.config import Config as Config
     from asynctasq.configuration.groups import EventsConfig as EventsConfig
@@ -61,6 +59,57 @@ if TYPE_CHECKING:
     BaseSerializer = Serializer
 
 __version__ = "2.0.0"
+
+_ResultT = TypeVar("_ResultT")
+
+
+def init(
+    config_overrides: Mapping[str, Any] | None = None,
+    event_emitters: Iterable[object] | None = None,
+    tortoise_config: Any = None,
+    *,
+    url: str | None = None,
+    event_sinks: Iterable[object] | None = None,
+    **groups: Any,
+) -> "Config":
+    """Configure asynctasq in this process: code > `ASYNCTASQ_*` environment > `.env` > default.
+
+    Nothing is connected and no I/O is done but reading `.env`. Calling it again starts anew. A program that never calls
+    it is configured from environment and `.env` at its first dispatch.
+
+    Args:
+        config_overrides: Settings and groups by name, such as `{"driver": "redis", "redis": RedisConfig(...)}`.
+        event_emitters: Event sinks, or objects with `async def emit(event)`.
+        tortoise_config: What the Tortoise integration initializes with.
+        url: One URL for all: its scheme picks the driver.
+        event_sinks: As `event_emitters`.
+        groups: More settings and groups by name; they win over `config_overrides`.
+
+    Raises:
+        ConfigurationError: an unknown or wrong setting; the message says where it was found and what is allowed.
+    """
+    from asynctasq import app
+
+    return app.init(config_overrides, event_emitters, tortoise_config, url=url, event_sinks=event_sinks, **groups)
+
+
+def run(main: Coroutine[Any, Any, _ResultT]) -> _ResultT:
+    """Run a program on a fresh event loop (uvloop's, if it is installed), and clean up after it.
+
+    Raises:
+        RunningEventLoop: an event loop runs in this thread already.
+    """
+    from asynctasq import app
+
+    return app.run(main)
+
+
+async def cleanup() -> None:
+    """Disconnect what is connected on this event loop and from synchronous code, and dispose the `sqlalchemy_engine`
+    that was given to `init`. A later dispatch connects again."""
+    from asynctasq import app
+
+    await app.cleanup()
 
 
 def __getattr__(name: str) -> Any:

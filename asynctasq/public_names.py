@@ -26,9 +26,6 @@ HOMES: dict[str, str] = {
     "ResultNotReady": "asynctasq.errors:ResultNotReady",
     "ResultNotKept": "asynctasq.errors:ResultNotKept",
     # the application
-    "init": "asynctasq.app:init",
-    "run": "asynctasq.app:run",
-    "cleanup": "asynctasq.app:cleanup",
     "transaction": "asynctasq.app:transaction",
     "get_dispatcher": "asynctasq.app:get_dispatcher",
     "Dispatcher": "asynctasq.runtime.dispatcher:Dispatcher",

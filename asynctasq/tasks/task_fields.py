@@ -11,6 +11,16 @@ from msgspec import Struct
 from asynctasq.errors import DefinitionError
 
 NOT_FIELDS = frozenset({"config"})
+
+
+class _Default:
+    """Stands for a field's default in a signature."""
+
+    def __repr__(self) -> str:
+        return "<default>"
+
+
+_DEFAULT = _Default()
 _MUTABLE = (list, dict, set, bytearray)
 
 
@@ -44,7 +54,7 @@ def field_signature(fields: Iterable[TaskField]) -> inspect.Signature:
             Parameter(
                 field.name,
                 Parameter.KEYWORD_ONLY,
-                default=Parameter.empty if field.make_default is None else ...,
+                default=Parameter.empty if field.make_default is None else _DEFAULT,
                 annotation=field.annotation,
             )
             for field in fields

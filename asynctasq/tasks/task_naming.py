@@ -1,8 +1,8 @@
 """How a task is named: `module:qualname`, the same in the script that dispatches and in the worker that imports it."""
 
+import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -51,7 +51,7 @@ def module_name(module: str) -> str:
     if spec is not None:
         return spec.name.removesuffix(".__main__")
     file = getattr(main, "__file__", None)
-    return Path(file).stem if file else module
+    return os.path.splitext(os.path.basename(file))[0] if file else module
 
 
 def source_place(target: type | Callable[..., Any], code_of: Callable[..., Any]) -> SourcePlace:
@@ -60,4 +60,4 @@ def source_place(target: type | Callable[..., Any], code_of: Callable[..., Any])
     if code is None:
         return SourcePlace(target.__module__, 0, target.__qualname__)
     file = getattr(sys.modules.get(target.__module__), "__file__", None) or code.co_filename
-    return SourcePlace(str(Path(file).absolute()), code.co_firstlineno, target.__qualname__)
+    return SourcePlace(os.path.abspath(file), code.co_firstlineno, target.__qualname__)
