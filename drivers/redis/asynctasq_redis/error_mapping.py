@@ -19,6 +19,18 @@ def _code(*codes: str) -> Callable[[Exception], bool]:
     return fits
 
 
+def _because_of(kind: type[BaseException]) -> Callable[[Exception], bool]:
+    """Whether an error of this kind stands somewhere behind it: redis-py tells of it in words only."""
+
+    def fits(error: Exception) -> bool:
+        behind: BaseException | None = error
+        while behind is not None and not isinstance(behind, kind):
+            behind = behind.__cause__ or behind.__context__
+        return behind is not None
+
+    return fits
+
+
 def _kind(*kinds: type[BaseException]) -> Callable[[Exception], bool]:
     return lambda error: isinstance(error, kinds)
 
@@ -47,7 +59,7 @@ WHILE_CONNECTING: tuple[_Row, ...] = (
         "this server has no such database. Set `db`",
     ),
     (
-        _kind(ssl.SSLCertVerificationError),
+        _because_of(ssl.SSLCertVerificationError),
         ConfigurationError,
         "the server's certificate was not accepted. Set `ssl_ca_certs`",
     ),

@@ -1,6 +1,6 @@
 """How the conformance suite reaches the Redis driver."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from asynctasq_redis.driver import RedisDriver
 from asynctasq_redis.script_library import Script, assemble, read_pieces
 from asynctasq_redis.settings import RedisConfig
 from asynctasq_redis.ticks import ticks_of
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from asynctasq.driver_api import Driver
 
@@ -105,3 +105,32 @@ class AofRedisHarness(RedisHarness):
         assert self._server is not None
         await anyio.to_thread.run_sync(self._server.kill)
         await anyio.to_thread.run_sync(self._server.start)
+
+
+class ClusterRedisHarness(RedisHarness):
+    """A cluster of private servers."""
+
+    def __init__(self) -> None:
+        super().__init__("redis://127.0.0.1:1/0")  # nobody; `use` says where the cluster is
+        self.address = None  # a proxy in front of one node would be told the addresses of the others
+        self.event_loops = ("asyncio",)
+        self._nodes: Sequence[RedisServer] = ()
+
+    def use(self, url: str, nodes: Sequence[RedisServer]) -> None:
+        """Where the cluster is."""
+        self._url, self._nodes = url, nodes
+
+    def settings(self, namespace: str) -> RedisConfig:
+        """The settings of a driver for this namespace."""
+        return RedisConfig(url=self._url, namespace=namespace, command_timeout=2.0)
+
+    async def drop(self, namespace: str) -> None:
+        """Remove every key of the namespace, whichever node has it."""
+        async with RedisCluster(host="127.0.0.1", port=self._nodes[0].port) as client:
+            async for key in client.scan_iter(f"asynctasq:{{{namespace}}}:*", count=1000):
+                await client.unlink(key)
+
+    async def advance(self, seconds: float) -> None:
+        """Move the clock of the running example's namespace."""
+        async with RedisCluster(host="127.0.0.1", port=self._nodes[0].port) as client:
+            await client.incrby(f"asynctasq:{{{self.namespace}}}:test-offset", ticks_of(seconds))

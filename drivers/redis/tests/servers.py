@@ -1,6 +1,7 @@
 """Private Redis servers for the tests that stop, fill, kill or reconfigure one."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -33,10 +34,15 @@ def skip_without_binary() -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port that nobody listens on, with room above for the port of a cluster's bus."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 class RedisServer:
@@ -54,25 +60,26 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.kill()
 
+    def command(self) -> list[str]:
+        """The command that starts it."""
+        assert BINARY is not None
+        place = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder))
+        return [BINARY, *place, "--save", "", *self._options]
+
     def start(self, *, wait: bool = True) -> None:
         """Start, and return when it accepts connections."""
-        assert BINARY is not None
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._process = subprocess.Popen(
-            [
-                BINARY,
-                *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""),
-                *self._options,
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        self._process = subprocess.Popen(self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if wait:
             wait_for_port(self.port)
 
@@ -104,3 +111,26 @@ def wait_for_port(port: int) -> None:
         except OSError:
             time.sleep(0.01)
     raise TimeoutError(f"nothing listens on port {port}")
+
+
+class SentinelServer(RedisServer):
+    """A Sentinel that watches one master alone, and so may decide alone."""
+
+    def __init__(self, folder: Path, service: str, master_port: int) -> None:
+        super().__init__(folder)
+        self._lines = (
+            f"port {self.port}",
+            "bind 127.0.0.1",
+            f"dir {folder}",
+            f"sentinel monitor {service} 127.0.0.1 {master_port} 1",
+            f"sentinel down-after-milliseconds {service} 500",
+            f"sentinel failover-timeout {service} 5000",
+        )
+
+    def command(self) -> list[str]:
+        """The command that starts it. A Sentinel keeps what it learns in its configuration file."""
+        assert BINARY is not None
+        file = self.folder / "sentinel.conf"
+        if not file.exists():
+            file.write_text("\n".join(self._lines) + "\n")
+        return [BINARY, str(file), "--sentinel"]
