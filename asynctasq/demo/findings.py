@@ -9,7 +9,7 @@ from asynctasq.contract.driver import Driver
 from asynctasq.contract.envelopes import TaskRecord, TaskState
 from asynctasq.demo.identifiers import FileCount
 from asynctasq.demo.independent_walk import Expected
-from asynctasq.demo.tasks import QUEUE, count_file, task_id
+from asynctasq.demo.tasks import QUEUES, count_file, task_id
 from asynctasq.serializers.msgpack_serializer import MsgpackSerializer
 
 PAGE = 500
@@ -84,11 +84,12 @@ def differences(counts: list[FileCount], dead: dict[str, str], expected: Expecte
 
 
 async def records(driver: Driver) -> AsyncIterator[TaskRecord]:
-    """Every record of the demonstration's queue."""
-    after: str | None = None
-    while True:
-        page = await driver.list_tasks(queue=QUEUE, limit=PAGE, after=after)
-        for record in page.tasks:
-            yield record
-        if (after := page.after) is None:
-            return
+    """Every record of the demonstration's queues."""
+    for queue in QUEUES:
+        after: str | None = None
+        while True:
+            page = await driver.list_tasks(queue=queue, limit=PAGE, after=after)
+            for record in page.tasks:
+                yield record
+            if (after := page.after) is None:
+                break

@@ -4,7 +4,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from asynctasq.demo.source_files import (
     walk,
     write_broken_files,
 )
-from asynctasq.demo.tasks import QUEUE, task_id, walk_folder
+from asynctasq.demo.tasks import FILES, FOLDERS, QUEUES, task_id, walk_folder
 from asynctasq.demo.workers import check_running, kill_while_busy, worker_processes
 from asynctasq.errors import AsyncTasqError, ConfigurationError
 from asynctasq.plugins.driver_factory import DriverFactory
@@ -79,7 +79,7 @@ async def demonstrate(options: Options, say: Callable[[str], None], progress: Pr
             run, expected = await _run_and_expect(plan, driver, progress, check=options.check)
             findings = await read_findings(driver, expected)
             if options.keep is None:
-                await driver.purge([QUEUE])
+                await driver.purge(QUEUES)
     for line in lines(findings, run):
         say(line)
     return verdict(findings, run)
@@ -142,7 +142,7 @@ def _with_namespace(url: str, namespace: str) -> str:
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[Driver]:
+async def _connected(url: str) -> AsyncGenerator[Driver]:
     init(url=url)
     driver = DriverFactory.create(url)
     try:
@@ -157,6 +157,7 @@ async def _run_and_expect(
 ) -> tuple[Run | None, Expected]:
     """The run and the independent walk, side by side."""
     expected: list[Expected] = []
+    run: Run | None = None
 
     async def expect() -> None:
         walk_process = [sys.executable, "-m", "asynctasq.demo.independent_walk"]
@@ -165,7 +166,8 @@ async def _run_and_expect(
 
     async with anyio.create_task_group() as together:
         together.start_soon(expect)
-        run = None if check else await _run(plan, driver, progress)
+        if not check:
+            run = await _run(plan, driver, progress)
     return run, expected[0]
 
 
@@ -177,7 +179,7 @@ async def _run(plan: Plan, driver: Driver, progress: Progress) -> Run:
     last_change, last_ended = started, -1
     async with worker_processes(plan.url, WORKERS) as workers:
         while True:
-            ended, live, files = await _ended(driver, plan)
+            ended, live, files = await _ended(driver)
             progress(files, plan.files)
             if not live:
                 break
@@ -194,9 +196,10 @@ async def _run(plan: Plan, driver: Driver, progress: Progress) -> Run:
     return Run(seconds=seconds, tasks=ended, killed=killed, added=plan.added)
 
 
-async def _ended(driver: Driver, plan: Plan) -> tuple[int, int, int]:
-    """Tasks that ended, tasks that have not, and about how many files are among those that ended."""
-    stats = (await driver.queue_stats([QUEUE]))[QUEUE]
-    ended = stats.total_completed + stats.total_dead
-    live = stats.ready + stats.scheduled + stats.leased
-    return ended, live, min(ended, plan.files)
+async def _ended(driver: Driver) -> tuple[int, int, int]:
+    """Tasks that ended, tasks that have not, and files among those that ended."""
+    # Folders first: once none of them is live, no file can come after the look at the files.
+    stats = {**await driver.queue_stats([FOLDERS]), **await driver.queue_stats([FILES])}
+    ended = {queue: found.total_completed + found.total_dead for queue, found in stats.items()}
+    live = sum(found.ready + found.scheduled + found.leased for found in stats.values())
+    return sum(ended.values()), live, ended[FILES]

@@ -13,7 +13,10 @@ from asynctasq import dispatch_many, task
 from asynctasq.demo.identifiers import FileCount, count_identifiers
 from asynctasq.demo.source_files import list_folder, rank
 
-QUEUE = "demo"
+FILES = "demo-files"
+FOLDERS = "demo-folders"
+QUEUES = (FILES, FOLDERS)
+"""In order of precedence: files first, so that folders are walked as the files run out."""
 KEEP_RESULTS = 3600.0
 
 
@@ -23,7 +26,7 @@ def task_id(kind: str, path: str) -> str:
 
 
 @task(
-    queue=QUEUE,
+    queue=FILES,
     max_attempts=3,
     retry_delay=0.2,
     retry_strategy="fixed",
@@ -35,7 +38,7 @@ def count_file(path: str) -> FileCount:
     return count_identifiers(path)
 
 
-@task(queue=QUEUE, max_attempts=10, retry_delay=0.2, priority=6, keep_result=KEEP_RESULTS, name="demo.walk_folder")
+@task(queue=FOLDERS, max_attempts=10, retry_delay=0.2, keep_result=KEEP_RESULTS, name="demo.walk_folder")
 async def walk_folder(folder: str, bound: int) -> int:
     """Dispatch a task for every file and every folder in this folder; the number of files."""
     folders, files = await to_thread.run_sync(list_folder, folder)

@@ -1,8 +1,8 @@
-"""Two real worker processes, one of which is killed while it holds tasks."""
+"""Two real worker processes, one of which is killed while it holds files."""
 
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from subprocess import DEVNULL
 
@@ -11,7 +11,7 @@ from anyio.abc import Process
 
 from asynctasq.contract.driver import Driver
 from asynctasq.contract.envelopes import TaskState
-from asynctasq.demo.tasks import QUEUE
+from asynctasq.demo.tasks import FILES, QUEUES
 from asynctasq.errors import AsyncTasqError
 
 LEASE = 2.0
@@ -19,7 +19,7 @@ CONCURRENCY = 8
 
 
 @asynccontextmanager
-async def worker_processes(url: str, worker_ids: Sequence[str]) -> AsyncIterator[dict[str, Process]]:
+async def worker_processes(url: str, worker_ids: Sequence[str]) -> AsyncGenerator[dict[str, Process]]:
     """Start one worker process per id, and stop what still runs at the end."""
     async with AsyncExitStack() as stack:
         processes: dict[str, Process] = {}
@@ -45,7 +45,7 @@ def _command(url: str, worker_id: str) -> list[str]:
     options = {
         "--app": "asynctasq.demo.tasks",
         "--url": url,
-        "--queues": QUEUE,
+        "--queues": ",".join(QUEUES),
         "--concurrency": str(CONCURRENCY),
         "--lease": str(LEASE),
         "--worker-id": worker_id,
@@ -67,9 +67,9 @@ async def _stop(process: Process) -> None:
 
 
 async def kill_while_busy(driver: Driver, worker_id: str, process: Process) -> None:
-    """Kill a worker with SIGKILL at a moment when it holds tasks.
+    """Kill a worker with SIGKILL at a moment when it holds files.
 
-    It is stopped first, so that what it holds can be looked up before it is killed; if it holds nothing just then, it
+    It is stopped first, so that what it holds can be looked up before it is killed; if it holds none just then, it
     goes on for a moment.
     """
     while process.returncode is None:
@@ -85,7 +85,7 @@ async def kill_while_busy(driver: Driver, worker_id: str, process: Process) -> N
 async def _holds_tasks(driver: Driver, worker_id: str) -> bool:
     after: str | None = None
     while True:
-        page = await driver.list_tasks(queue=QUEUE, state=TaskState.LEASED, limit=500, after=after)
+        page = await driver.list_tasks(queue=FILES, state=TaskState.LEASED, limit=500, after=after)
         if any(record.worker == worker_id for record in page.tasks):
             return True
         if (after := page.after) is None:
