@@ -18,7 +18,7 @@ async def enqueue_in_own_transaction(database: Database, tasks: Sequence[NewTask
     """A plain batch of new ids by the fast statement, everything else by the general one."""
     if is_plain(tasks):
         statement = database.names.statement("enqueue_plain")
-        arguments = plain_arguments(database.namespace, tasks)
+        arguments = plain_arguments(database.names, tasks)
 
         async def run(connection: Connection) -> bool:
             try:
@@ -53,15 +53,16 @@ def is_plain(tasks: Sequence[NewTask]) -> bool:
     return True
 
 
-def plain_arguments(namespace: int, tasks: Sequence[NewTask]) -> tuple[Any, ...]:
+def plain_arguments(names: StorageNames, tasks: Sequence[NewTask]) -> tuple[Any, ...]:
     """The arguments of `enqueue_plain`."""
     first = tasks[0]
     return (
-        namespace,
+        names.namespace,
         [task.id for task in tasks],
         [task.payload for task in tasks],
         [task.correlation_id for task in tasks],
         first.queue,
+        names.line(first.queue, first.priority),
         first.name,
         first.priority,
         first.delay,
@@ -74,13 +75,14 @@ def stored_remember_for(task: NewTask) -> float | None:
     return None if task.remember_for == _REMEMBERED_BY_DEFAULT else task.remember_for
 
 
-def columns(tasks: Sequence[NewTask]) -> tuple[Any, ...]:
-    """The twelve arrays of `enqueue` and of follow-ups."""
+def columns(names: StorageNames, tasks: Sequence[NewTask]) -> tuple[Any, ...]:
+    """The thirteen arrays of `enqueue` and of follow-ups."""
     return (
         [task.id for task in tasks],
         [task.payload for task in tasks],
         [task.correlation_id for task in tasks],
         [task.queue for task in tasks],
+        [names.line(task.queue, task.priority) for task in tasks],
         [task.name for task in tasks],
         [task.priority for task in tasks],
         [float(task.delay) for task in tasks],
@@ -92,7 +94,7 @@ def columns(tasks: Sequence[NewTask]) -> tuple[Any, ...]:
     )
 
 
-NO_COLUMNS: tuple[Any, ...] = (None,) * 12
+NO_COLUMNS: tuple[Any, ...] = (None,) * 13
 
 
 def enqueue(names: StorageNames, tasks: Sequence[NewTask], channels: list[str] | None) -> Steps[list[EnqueueOutcome]]:
@@ -100,7 +102,7 @@ def enqueue(names: StorageNames, tasks: Sequence[NewTask], channels: list[str] |
     outcomes = [ACCEPTED] * len(tasks)
     runs = _runs(tasks)
     for run in runs:
-        arguments = (names.namespace, *columns([tasks[at] for at in run]), channels)
+        arguments = (names.namespace, *columns(names, [tasks[at] for at in run]), channels)
         rows = yield Step(names.statement("enqueue_many"), arguments, len(runs) == 1)
         for number, existing_id in rows:
             if number == 0:

@@ -33,7 +33,8 @@ async def _claim(
     """How many tasks were found, those that time had ended included, and the deliveries in their order."""
     nonce = new_nonce()
     begin = [None] * (len(queues) * LINES) if is_full_look else floors.of(queues)
-    rows = await database.fetch("reserve", database.namespace, queues, limit, float(lease), worker, nonce, begin)
+    lines = [database.names.first_line(queue) for queue in queues]
+    rows = await database.fetch("reserve", database.namespace, queues, lines, limit, float(lease), worker, nonce, begin)
     rows.sort(key=_place)
     head = rows[0]
     found: int = head[8]

@@ -96,7 +96,7 @@ def settle(
         names.namespace,
         *_settlement_columns(settlements),
         owners or None,
-        *(columns(follow_ups) if follow_ups else NO_COLUMNS),
+        *(columns(names, follow_ups) if follow_ups else NO_COLUMNS),
         channels if follow_ups else None,
     )
     rows = yield Step(names.statement("settle_many"), arguments)

@@ -9,7 +9,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from asynctasq_postgres.namespaces import namespace_key, wake_up_channel
+from asynctasq_postgres.namespaces import first_line, namespace_key, wake_up_channel
 from asynctasq_postgres.settings import PostgresConfig
 
 # Plans must not depend on what a table held when they were made: a session that planned its statements on an empty
@@ -46,6 +46,7 @@ class StorageNames:
         self.namespace = namespace_key(settings.namespace)
         self._namespace_name = settings.namespace
         self._channels: dict[str, str] = {}
+        self._first_lines: dict[str, int] = {}
         self._statements: dict[str, str] = {}
 
     def statement(self, name: str) -> str:
@@ -62,6 +63,17 @@ class StorageNames:
             channel = wake_up_channel(self.schema, self.queue_table, self._namespace_name, queue)
             self._channels[queue] = channel
         return channel
+
+    def first_line(self, queue: str) -> int:
+        """The number of a queue's line of priority 9."""
+        line = self._first_lines.get(queue)
+        if line is None:
+            line = self._first_lines[queue] = first_line(self.namespace, queue)
+        return line
+
+    def line(self, queue: str, priority: int) -> int:
+        """The number of the line that a task stands in."""
+        return self.first_line(queue) + 9 - priority
 
     def fill(self, text: str) -> str:
         """SQL text with its `{names}` replaced."""

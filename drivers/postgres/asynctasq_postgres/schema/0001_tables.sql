@@ -19,10 +19,12 @@ CREATE TABLE {known} (
 ) WITH ({often_vacuumed});
 
 -- The live tasks: waiting or leased. `seq` is the order of first acceptance. `ready_at` is the due time, the end of
--- the lease and the order within a priority, all in one. NULL stands for what plain tasks don't use.
+-- the lease and the order within a line, all in one. A queue has ten lines, one per priority; `line` is their number
+-- (see namespaces.py). NULL stands for what plain tasks don't use.
 CREATE TABLE {task} (
     namespace bigint NOT NULL,
     seq bigint NOT NULL,
+    line bigint NOT NULL,
     ready_at timestamptz NOT NULL,
     enqueued_at timestamptz NOT NULL,
     started_at timestamptz,
@@ -45,7 +47,7 @@ CREATE TABLE {task} (
     PRIMARY KEY (namespace, seq)
 ) WITH ({often_vacuumed});
 
-CREATE INDEX {index_order} ON {task} (namespace, queue, priority DESC, ready_at, seq);
+CREATE INDEX {index_order} ON {task} (line, ready_at, seq);
 
 CREATE UNIQUE INDEX {index_dedupe} ON {task} (namespace, queue, dedupe_key) WHERE dedupe_key IS NOT NULL;
 
@@ -57,6 +59,7 @@ CREATE INDEX {index_requests} ON {task} (namespace, seq) WHERE cancel_requested;
 CREATE TABLE {finished} (
     namespace bigint NOT NULL,
     seq bigint NOT NULL,
+    line bigint NOT NULL,
     forget_at timestamptz NOT NULL, -- infinity for dead ones
     finished_at timestamptz NOT NULL,
     ready_at timestamptz NOT NULL,

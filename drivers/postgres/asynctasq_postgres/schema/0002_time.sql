@@ -70,13 +70,13 @@ BEGIN
         FROM judged
     ), archived AS (
         INSERT INTO {finished} (
-            namespace, seq, forget_at, finished_at, ready_at, enqueued_at, started_at, remember_for, keep_for,
+            namespace, seq, line, forget_at, finished_at, ready_at, enqueued_at, started_at, remember_for, keep_for,
             expires_after, attempt, priority, cancel_requested, state, queue, id, name, payload, correlation_id,
             dedupe_key, worker, reason, failures
         )
         SELECT
-            namespace, seq, CASE WHEN expired THEN 'infinity' ELSE moment + {span}(coalesce(remember_for, 60)) END,
-            moment, ready_at, enqueued_at, started_at, remember_for, keep_for,
+            namespace, seq, line,
+            CASE WHEN expired THEN 'infinity' ELSE moment + {span}(coalesce(remember_for, 60)) END, moment, ready_at, enqueued_at, started_at, remember_for, keep_for,
             expires_after, attempt, priority, cancel_requested, CASE WHEN expired THEN 'dead' ELSE 'cancelled' END,
             queue, id, name, payload, correlation_id,
             dedupe_key, worker, CASE WHEN expired THEN 'expired' ELSE 'cancelled' END, failures

@@ -6,6 +6,7 @@ CREATE FUNCTION {enqueue_plain}(
     p_payloads bytea[],
     p_correlation_ids text[],
     p_queue text,
+    p_line bigint,
     p_name text,
     p_priority smallint,
     p_delay double precision,
@@ -22,10 +23,10 @@ BEGIN
         INSERT INTO {known} (namespace, seq, id) SELECT p_namespace, seq, id FROM given
     )
     INSERT INTO {task} (
-        namespace, seq, ready_at, enqueued_at, remember_for, priority, queue, id, name, payload, correlation_id
+        namespace, seq, line, ready_at, enqueued_at, remember_for, priority, queue, id, name, payload, correlation_id
     )
     SELECT
-        p_namespace, seq, t + {span}(p_delay), t, p_remember_for, p_priority, p_queue, id, p_name, payload,
+        p_namespace, seq, p_line, t + {span}(p_delay), t, p_remember_for, p_priority, p_queue, id, p_name, payload,
         correlation_id
     FROM given;
 END
@@ -61,6 +62,7 @@ CREATE FUNCTION {enqueue}(
     p_payloads bytea[],
     p_correlation_ids text[],
     p_queues text[],
+    p_lines bigint[],
     p_names text[],
     p_priorities smallint[],
     p_delays double precision[],
@@ -92,10 +94,10 @@ BEGIN
     WITH given AS MATERIALIZED (
         SELECT nextval('{sequence}') AS seq, u.*
         FROM unnest(
-            p_ids, p_payloads, p_correlation_ids, p_queues, p_names, p_priorities, p_delays, p_available_ats,
+            p_ids, p_payloads, p_correlation_ids, p_queues, p_lines, p_names, p_priorities, p_delays, p_available_ats,
             p_dedupe_keys, p_expires_afters, p_keep_fors, p_remember_fors
         ) WITH ORDINALITY AS u (
-            id, payload, correlation_id, queue, name, priority, delay, available_at,
+            id, payload, correlation_id, queue, line, name, priority, delay, available_at,
             dedupe_key, expires_after, keep_for, remember_for, place
         )
     ), remembered AS (
@@ -107,11 +109,11 @@ BEGIN
         SELECT clock_timestamp() AS t FROM (SELECT count(*) FROM remembered) AS after_the_locks
     ), stored AS (
         INSERT INTO {task} (
-            namespace, seq, ready_at, enqueued_at, expires_at, remember_for, keep_for, expires_after, priority,
+            namespace, seq, line, ready_at, enqueued_at, expires_at, remember_for, keep_for, expires_after, priority,
             queue, id, name, payload, correlation_id, dedupe_key
         )
         SELECT
-            p_namespace, seq, greatest(t + {span}(delay), available_at), t, t + {span}(expires_after),
+            p_namespace, seq, line, greatest(t + {span}(delay), available_at), t, t + {span}(expires_after),
             remember_for, keep_for, expires_after, priority, queue, id, name, payload, correlation_id, dedupe_key
         FROM clock, given
         WHERE seq IN (SELECT seq FROM remembered)

@@ -1,7 +1,7 @@
 -- Clears a bounded slice of what time has ended from the heads of these queues, so that a queue whose first 200,000
 -- tasks have expired is soon in order again. Waits for nobody.
 CREATE FUNCTION {clear_heads}(
-    p_namespace bigint, p_queues text[], p_paused text[], p_floors timestamptz[], p_now timestamptz
+    p_namespace bigint, p_queues text[], p_lines bigint[], p_paused text[], p_floors timestamptz[], p_now timestamptz
 ) RETURNS void
 LANGUAGE plpgsql {steady_plans} SET enable_sort = off AS $$
 DECLARE
@@ -13,21 +13,22 @@ BEGIN
         FROM (
             SELECT due.seq, due.ended
             FROM (
-                SELECT q.queue, p.priority::smallint AS priority, q.place * 10 - p.priority AS line
-                FROM unnest(p_queues) WITH ORDINALITY AS q (queue, place), generate_series(9, 0, -1) AS p (priority)
+                SELECT q.queue, q.line + p.number - 1 AS line, (q.place - 1) * 10 + p.number AS place
+                FROM unnest(p_queues, p_lines) WITH ORDINALITY AS q (queue, line, place),
+                    generate_series(1, 10) AS p (number)
                 WHERE p_paused IS NULL OR q.queue <> ALL (p_paused)
-                ORDER BY q.place, p.priority DESC
+                ORDER BY place
             ) AS lines,
             LATERAL (
                 SELECT
                     live.seq,
                     live.cancel_requested IS NOT NULL OR coalesce(live.expires_at <= p_now, false) AS ended
                 FROM {task} AS live
-                WHERE live.namespace = p_namespace
+                WHERE live.line = lines.line
+                    AND live.namespace = p_namespace
                     AND live.queue = lines.queue
-                    AND live.priority = lines.priority
                     AND live.ready_at <= p_now
-                    AND live.ready_at >= coalesce(p_floors[lines.line], '-infinity')
+                    AND live.ready_at >= coalesce(p_floors[lines.place], '-infinity')
                 ORDER BY live.ready_at, live.seq
                 LIMIT 1000
             ) AS due
@@ -46,13 +47,15 @@ BEGIN
 END
 $$;
 
--- Claims due tasks. Each queue has ten lines, one per priority, 9 first; p_floors has one entry per line: nothing due
+-- Claims due tasks. p_lines has the number of each queue's first line, that of priority 9; the
+-- next nine follow it. p_floors has ten entries per queue: nothing due
 -- before it needs to be looked for (NULL: everything), which spares the walk over dead index entries.
 -- The row with place 0 tells the driver how to raise its floors: the first line that had a task and its due time, how
 -- many were found, the clock, and which of the queues are paused.
 CREATE FUNCTION {reserve}(
     p_namespace bigint,
     p_queues text[],
+    p_lines bigint[],
     p_limit integer,
     p_lease double precision,
     p_worker text,
@@ -69,7 +72,7 @@ DECLARE
     claimed tid[];
     ended bigint[];
     found_count integer;
-    head_line bigint;
+    head_place bigint;
     head_ready_at timestamptz;
     paused_queues text[];
 BEGIN
@@ -82,16 +85,17 @@ BEGIN
             array_agg(heads.tid) FILTER (WHERE NOT heads.ended),
             array_agg(heads.seq) FILTER (WHERE heads.ended),
             count(*),
-            (array_agg(heads.line))[1],
+            (array_agg(heads.place))[1],
             (array_agg(heads.ready_at))[1]
-        INTO claimed, ended, found_count, head_line, head_ready_at
+        INTO claimed, ended, found_count, head_place, head_ready_at
         FROM (
-            SELECT lines.line, due.*
+            SELECT lines.place, due.*
             FROM (
-                SELECT q.queue, p.priority::smallint AS priority, q.place * 10 - p.priority AS line
-                FROM unnest(p_queues) WITH ORDINALITY AS q (queue, place), generate_series(9, 0, -1) AS p (priority)
+                SELECT q.queue, q.line + p.number - 1 AS line, (q.place - 1) * 10 + p.number AS place
+                FROM unnest(p_queues, p_lines) WITH ORDINALITY AS q (queue, line, place),
+                    generate_series(1, 10) AS p (number)
                 WHERE paused_queues IS NULL OR q.queue <> ALL (paused_queues)
-                ORDER BY q.place, p.priority DESC
+                ORDER BY place
             ) AS lines,
             LATERAL (
                 SELECT
@@ -100,11 +104,11 @@ BEGIN
                     live.ready_at,
                     live.cancel_requested IS NOT NULL OR coalesce(live.expires_at <= t, false) AS ended
                 FROM {task} AS live
-                WHERE live.namespace = p_namespace
+                WHERE live.line = lines.line
+                    AND live.namespace = p_namespace
                     AND live.queue = lines.queue
-                    AND live.priority = lines.priority
                     AND live.ready_at <= t
-                    AND live.ready_at >= coalesce(p_floors[lines.line], '-infinity')
+                    AND live.ready_at >= coalesce(p_floors[lines.place], '-infinity')
                 ORDER BY live.ready_at, live.seq
                 LIMIT p_limit
                 FOR UPDATE SKIP LOCKED
@@ -114,10 +118,10 @@ BEGIN
         EXIT WHEN ended IS NULL;
         PERFORM {store_ended}(p_namespace, ended, t, false);
         EXIT WHEN attempt_left = 0;
-        PERFORM {clear_heads}(p_namespace, p_queues, paused_queues, p_floors, t);
+        PERFORM {clear_heads}(p_namespace, p_queues, p_lines, paused_queues, p_floors, t);
     END LOOP;
     RETURN QUERY SELECT
-        0::bigint, head_line, NULL::text, NULL::text, NULL::text, NULL::bytea, NULL::text, NULL::smallint,
+        0::bigint, head_place, NULL::text, NULL::text, NULL::text, NULL::bytea, NULL::text, NULL::smallint,
         found_count, head_ready_at, t, paused_queues;
     IF claimed IS NULL THEN
         RETURN;

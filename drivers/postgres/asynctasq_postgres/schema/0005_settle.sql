@@ -78,7 +78,7 @@ BEGIN
         USING judged AS j
         WHERE live.namespace = p_namespace AND live.seq = j.seq AND j.state IS NOT NULL
         RETURNING
-            live.seq, live.ready_at, live.enqueued_at, live.started_at, live.remember_for, live.keep_for,
+            live.seq, live.line, live.ready_at, live.enqueued_at, live.started_at, live.remember_for, live.keep_for,
             live.expires_after, live.attempt - (j.kind = 3)::integer AS attempt, live.priority,
             live.cancel_requested, live.queue, live.id, live.name, live.payload, live.correlation_id,
             live.dedupe_key, live.worker, j.state, j.failures, j.result,
@@ -95,12 +95,12 @@ BEGIN
             j.state <> 'completed' OR live.keep_for IS NOT NULL AS kept
     ), archived AS (
         INSERT INTO {finished} (
-            namespace, seq, forget_at, finished_at, ready_at, enqueued_at, started_at, remember_for, keep_for,
+            namespace, seq, line, forget_at, finished_at, ready_at, enqueued_at, started_at, remember_for, keep_for,
             expires_after, attempt, priority, cancel_requested, state, queue, id, name, payload, correlation_id,
             dedupe_key, worker, reason, failures, result
         )
         SELECT
-            p_namespace, seq, forget_at, p_now, ready_at, enqueued_at, started_at, remember_for, keep_for,
+            p_namespace, seq, line, forget_at, p_now, ready_at, enqueued_at, started_at, remember_for, keep_for,
             expires_after, attempt, priority, cancel_requested, state, queue, id, name, payload, correlation_id,
             dedupe_key, worker, reason, failures, result
         FROM gone
@@ -148,6 +148,7 @@ CREATE FUNCTION {settle}(
     f_payloads bytea[],
     f_correlation_ids text[],
     f_queues text[],
+    f_lines bigint[],
     f_names text[],
     f_priorities smallint[],
     f_delays double precision[],
@@ -194,23 +195,23 @@ BEGIN
         applied := applied || now_applied;
         IF f_owners IS NOT NULL AND now_applied IS NOT NULL THEN
             PERFORM {enqueue}(
-                p_namespace, ids, payloads, correlation_ids, queues, names, priorities, delays, available_ats,
+                p_namespace, ids, payloads, correlation_ids, queues, lines, names, priorities, delays, available_ats,
                 dedupe_keys, expires_afters, keep_fors, remember_fors, NULL
             )
             FROM (
                 SELECT
                     array_agg(id) AS ids, array_agg(payload) AS payloads,
                     array_agg(correlation_id) AS correlation_ids, array_agg(queue) AS queues,
-                    array_agg(name) AS names, array_agg(priority) AS priorities, array_agg(delay) AS delays,
+                    array_agg(line) AS lines, array_agg(name) AS names, array_agg(priority) AS priorities, array_agg(delay) AS delays,
                     array_agg(available_at) AS available_ats,
                     CASE WHEN f_dedupe_keys IS NOT NULL THEN array_agg(dedupe_key) END AS dedupe_keys,
                     array_agg(expires_after) AS expires_afters, array_agg(keep_for) AS keep_fors,
                     array_agg(remember_for) AS remember_fors
                 FROM unnest(
-                    f_owners, f_ids, f_payloads, f_correlation_ids, f_queues, f_names, f_priorities, f_delays,
+                    f_owners, f_ids, f_payloads, f_correlation_ids, f_queues, f_lines, f_names, f_priorities, f_delays,
                     f_available_ats, f_dedupe_keys, f_expires_afters, f_keep_fors, f_remember_fors
                 ) AS f (
-                    owner, id, payload, correlation_id, queue, name, priority, delay,
+                    owner, id, payload, correlation_id, queue, line, name, priority, delay,
                     available_at, dedupe_key, expires_after, keep_for, remember_for
                 )
                 WHERE owner IN (SELECT unnest(now_applied))

@@ -69,11 +69,11 @@ BEGIN
         t := clock_timestamp();
         WITH back AS (
             INSERT INTO {task} (
-                namespace, seq, ready_at, enqueued_at, started_at, remember_for, keep_for, priority, queue, id, name,
+                namespace, seq, line, ready_at, enqueued_at, started_at, remember_for, keep_for, priority, queue, id, name,
                 payload, correlation_id, dedupe_key, worker, failures
             )
             SELECT
-                p_namespace, ended.seq, t, ended.enqueued_at, ended.started_at, ended.remember_for, ended.keep_for,
+                p_namespace, ended.seq, ended.line, t, ended.enqueued_at, ended.started_at, ended.remember_for, ended.keep_for,
                 ended.priority, ended.queue, ended.id, ended.name,
                 ended.payload, ended.correlation_id, ended.dedupe_key, ended.worker, ended.failures
             FROM unnest(p_ids) WITH ORDINALITY AS wanted (id, place)

@@ -1,1 +1,1 @@
-SELECT {enqueue_plain}($1, $2, $3, $4, $5, $6, $7, $8, $9)
+SELECT {enqueue_plain}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
