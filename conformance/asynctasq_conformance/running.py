@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 
@@ -69,8 +69,8 @@ async def perform(example: Example, harness: DriverHarness) -> None:
 def leaves_of(error: BaseException) -> list[BaseException]:
     """The exceptions that are no groups."""
     if isinstance(error, BaseExceptionGroup):
-        group: BaseExceptionGroup[BaseException] = error
-        return [leaf for inner in group.exceptions for leaf in leaves_of(inner)]
+        inner = cast("BaseExceptionGroup[BaseException]", error).exceptions
+        return [leaf for one in inner for leaf in leaves_of(one)]
     return [error]
 
 

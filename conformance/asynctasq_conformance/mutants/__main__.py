@@ -16,7 +16,7 @@ def main(names: Sequence[str]) -> int:
     for mutant in mutants:
         verdict = judge(mutant)
         survivors += verdict.killed_by is None
-        outcome = f"killed by {verdict.killed_by}" if verdict.killed_by else "SURVIVED"
+        outcome = f"killed by {verdict.killed_by.name}" if verdict.killed_by else "SURVIVED"
         sys.stdout.write(f"{mutant.name:40} {mutant.killer:15} {verdict.tried:3} examples  {outcome}\n")
         for broken in verdict.broke if verdict.killed_by is None else ():
             sys.stdout.write(f"    broke, which does not count: {broken}\n")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from asynctasq_conformance.examples import examples_of
+from asynctasq_conformance.examples import Example, examples_of
 from asynctasq_conformance.mutants.mutant import Mutant
 from asynctasq_conformance.mutants.plain_harness import PlainHarness
 from asynctasq_conformance.running import NotApplicable, leaves_of, run_example
@@ -19,19 +19,27 @@ class Verdict:
     """What became of one mutant."""
 
     mutant: Mutant
-    killed_by: str | None
+    killed_by: Example | None
     """The example test, or None: it survived."""
     tried: int
     """How many examples it took."""
     broke: Sequence[str] = ()
     """Examples that ended by an exception out of the mutant, which proves nothing."""
 
+    @property
+    def proves(self) -> frozenset[str]:
+        """The sentences that the mutant breaks and whose example caught it."""
+        caught: tuple[str, ...] = () if self.killed_by is None else self.killed_by.sentences
+        return frozenset(caught) & frozenset(self.mutant.breaks)
+
 
 def judge(mutant: Mutant, event_loop: str = "asyncio") -> Verdict:
     """Run the mutant's killer group until one of its assertions fails."""
     broke: list[str] = []
     tried = 0
-    for example in examples_of(mutant.killer):
+    # Those first that claim to protect the very sentence.
+    examples = sorted(examples_of(mutant.killer), key=lambda one: not set(one.sentences) & set(mutant.breaks))
+    for example in examples:
         tried += 1
         try:
             run_example(example, PlainHarness(mutant.driver_class), event_loop)
@@ -39,7 +47,7 @@ def judge(mutant: Mutant, event_loop: str = "asyncio") -> Verdict:
             continue
         except Exception as error:
             if any(is_assertion_of_the_suite(leaf) for leaf in leaves_of(error)):
-                return Verdict(mutant, example.name, tried, broke)
+                return Verdict(mutant, example, tried, broke)
             broke.append(f"{example.name}: {error!r}")
     return Verdict(mutant, None, tried, broke)
 

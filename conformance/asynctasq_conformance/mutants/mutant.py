@@ -34,14 +34,15 @@ class Mutant:
     @property
     def changes(self) -> list[str]:
         """What it changes of the right driver: one thing."""
-        return [name for name in vars(self.driver_class) if not name.startswith("__") or name == "__init__"]
+        changed = set(vars(self.driver_class)) - {"_abc_impl"}
+        return sorted(name for name in changed if not name.startswith("__") or name == "__init__")
 
 
 def mutant(killer: str, *breaks: str) -> Callable[[DriverClass], DriverClass]:
     """Put a wrong driver into the catalogue, named after its class in snake case."""
 
     def register(driver_class: DriverClass) -> DriverClass:
-        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", driver_class.__name__).lower()
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", driver_class.__name__).lower()
         if name in CATALOGUE:
             raise ValueError(f"two mutants are called {name}")
         CATALOGUE[name] = Mutant(name, killer, breaks, driver_class)

@@ -162,9 +162,9 @@ class DedupeKeyIgnoresCase(PlainDriver):
     def holder_of_key(self, space: Space, queue: str, key: str | None) -> StoredTask | None:
         for stored in space.tasks.values():
             mine = stored.task.dedupe_key
-            if key and mine and stored.is_live and mine.strip().casefold() == key.strip().casefold():
-                if stored.task.queue == queue:
-                    return stored
+            alike = key and mine and mine.strip().casefold() == key.strip().casefold()
+            if alike and stored.is_live and stored.task.queue == queue:
+                return stored
         return None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import anyio
-import anyio.lowlevel
 
 from asynctasq.driver_api import EnqueueOutcome, NewTask, QueueStats, Settlement, SettleOutcome, TaskState, WorkerReport
 from asynctasq_conformance.mutants.mutant import mutant

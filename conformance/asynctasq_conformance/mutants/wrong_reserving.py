@@ -49,7 +49,9 @@ class RacyReserve(PlainDriver):
     async def _reserve(self, queues: Sequence[str], *, limit: int, lease: float, worker: str) -> list[Delivery]:
         now = self.clock.read()
         space = self.space_as_of(now)
-        found = [s for queue in self.open_queues(space, queues) for s in self.in_order(self.eligible(space, queue, now))]
+        found = [
+            s for queue in self.open_queues(space, queues) for s in self.in_order(self.eligible(space, queue, now))
+        ]
         await self.writing()
         for stored in found[:limit]:
             self.lease_to(stored, lease, worker, now)

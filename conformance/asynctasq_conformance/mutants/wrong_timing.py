@@ -268,9 +268,9 @@ class IdForgottenBeforeItsRecord(PlainDriver):
 
     def enqueue_one(self, space: Space, task: NewTask, now: int) -> EnqueueOutcome:
         stored = space.tasks.get(task.id)
-        if stored is not None and stored.finished_at is not None:
-            if stored.finished_at + ticks(stored.task.remember_for) <= now:
-                del space.tasks[task.id]
+        finished_at = None if stored is None else stored.finished_at
+        if stored is not None and finished_at is not None and finished_at + ticks(stored.task.remember_for) <= now:
+            del space.tasks[task.id]
         return super().enqueue_one(space, task, now)
 
 

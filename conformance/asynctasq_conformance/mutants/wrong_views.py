@@ -8,12 +8,26 @@ from typing import Any
 import anyio.lowlevel
 import msgspec
 
-from asynctasq.driver_api import Failure, QueueStats, Release, Settlement, SettleOutcome, TaskPage, TaskRecord, TaskState
+from asynctasq.driver_api import (
+    Failure,
+    QueueStats,
+    Release,
+    Settlement,
+    SettleOutcome,
+    TaskPage,
+    TaskRecord,
+    TaskState,
+)
 from asynctasq_conformance.mutants.mutant import mutant
 from asynctasq_conformance.mutants.plain_driver import PlainDriver
 from asynctasq_conformance.mutants.plain_storage import QueueTotals, Space, StoredTask
 
 replace = msgspec.structs.replace
+
+
+def changed(filters: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """The arguments of `list_tasks`, some of them changed."""
+    return {**filters, **changes}
 
 
 @mutant("records", "REC-1")
@@ -123,7 +137,7 @@ class ListIgnoresTheName(PlainDriver):
     """Lists are not filtered by name."""
 
     async def _list_tasks(self, **filters: Any) -> TaskPage:
-        return await super()._list_tasks(**filters | {"name": None})
+        return await super()._list_tasks(**changed(filters, name=None))
 
 
 @mutant("records", "REC-9")
@@ -153,7 +167,7 @@ class PagesByOffset(PlainDriver):
 
     async def _list_tasks(self, **filters: Any) -> TaskPage:
         offset, limit = int(filters["after"] or 0), filters["limit"]
-        page = await super()._list_tasks(**filters | {"after": None, "limit": 10_000})
+        page = await super()._list_tasks(**changed(filters, after=None, limit=10_000))
         tasks = page.tasks[offset : offset + limit]
         return TaskPage(tasks=tasks, after=str(offset + limit) if len(page.tasks) > offset + limit else None)
 
@@ -163,7 +177,7 @@ class AgeIsIgnored(PlainDriver):
     """`older_than` is ignored."""
 
     async def _list_tasks(self, **filters: Any) -> TaskPage:
-        return await super()._list_tasks(**filters | {"older_than": None})
+        return await super()._list_tasks(**changed(filters, older_than=None))
 
 
 @mutant("records", "REC-12")
@@ -172,7 +186,7 @@ class AnyPageIsAccepted(PlainDriver):
 
     async def _list_tasks(self, **filters: Any) -> TaskPage:
         after = filters["after"]
-        return await super()._list_tasks(**filters | {"after": after if after and after.isdecimal() else None})
+        return await super()._list_tasks(**changed(filters, after=after if after and after.isdecimal() else None))
 
 
 @mutant("records", "REC-13")
