@@ -69,7 +69,7 @@ def open_connection(
     try:
         connection = factory(path, timeout=0, isolation_level=None, cached_statements=_STATEMENTS_CACHED)
         try:
-            _set_up(connection, settings)
+            patiently(lambda: _set_up(connection, settings), settings.busy_timeout)
             _check_tables(connection, settings, all_migrations() if migrations is None else migrations)
         except BaseException:
             connection.close()
@@ -95,7 +95,7 @@ def prepare_storage(settings: SQLiteConfig, path: str, *, dry_run: bool) -> list
                 return patiently(
                     lambda: pending_statements(connection, settings.namespace, migrations), settings.busy_timeout
                 )
-            _set_up(connection, settings)
+            patiently(lambda: _set_up(connection, settings), settings.busy_timeout)
             return _migrate(connection, settings, migrations)
         finally:
             connection.close()
@@ -117,7 +117,7 @@ def _check_place(path: str) -> None:
 
 
 def _set_up(connection: sqlite3.Connection, settings: SQLiteConfig) -> None:
-    mode = patiently(lambda: _pragma(connection, "journal_mode = WAL"), settings.busy_timeout)
+    mode = _pragma(connection, "journal_mode = WAL")
     if mode != "wal":
         raise ConfigurationError(
             f"SQLite keeps this file's journal in mode {mode!r}; wanted 'wal', which needs a local file system"

@@ -185,6 +185,7 @@ class CallQueue:
             for call in calls:
                 call.error = error
             return set()
+        calls = [call for call in calls if not call.dropped]  # some may have given up while the lock was waited for
         try:
             _run_calls(session, calls)
             session.finish()

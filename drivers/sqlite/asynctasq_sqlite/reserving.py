@@ -1,5 +1,6 @@
 """Due tasks are handed out under leases, and leases are prolonged."""
 
+import sqlite3
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -12,7 +13,7 @@ from asynctasq_sqlite.session import Session, numbers, to_json
 from asynctasq_sqlite.time_ends import SLICE, end_lapsed_leases, expire_waiting_tasks
 
 LARGEST_CLAIM = 1000
-"""Tasks per look: their payloads travel as one value, and SQLite's values have an upper limit."""
+"""Tasks per look: their payloads travel as one value, which SQLite limits (by default to 10^9 bytes)."""
 
 _LOOKS_AT_EXPIRED = 2
 _STALE = ExtendOutcome(applied=False)
@@ -49,6 +50,8 @@ class _Look(Struct, frozen=True):
     remember_for: int | None
     """Of first deliveries of plain tasks that are all remembered equally long; else None."""
     has_expired: bool
+    is_last: bool
+    """There are no others."""
 
 
 class _Claim:
@@ -76,11 +79,16 @@ class _Claim:
         if live:
             self._store_leases(look, live)
             self._leave_queue(live, exactly=look.has_expired)
-        return deliveries, len(look.tasks) < limit
+        return deliveries, look.is_last
 
     def _look(self, limit: int) -> _Look:
         now = self._session.now
-        row = self._session.run("reserve", self._queue, now, limit).fetchone()
+        try:
+            row = self._session.run("reserve", self._queue, now, limit).fetchone()
+        except sqlite3.DataError:  # more payload than fits into one value
+            if limit == 1:
+                raise
+            return self._look(limit // 2)
         found, payloads, seqs, is_special, shortest, longest = row
         tasks = due_tasks(found)
         return _Look(
@@ -89,6 +97,7 @@ class _Claim:
             seqs=seqs,
             remember_for=None if is_special or shortest != longest else shortest,
             has_expired=bool(is_special) and any(_has_expired(task, now) for task in tasks),
+            is_last=len(tasks) < limit,
         )
 
     def _deliver(self, look: _Look) -> tuple[list[Delivery], list[DueTask]]:

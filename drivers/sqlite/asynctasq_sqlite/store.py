@@ -40,11 +40,16 @@ class Store:
 
     async def _open_queue(self, *, writes: bool, on_ready: Callable[[frozenset[str]], None] | None) -> CallQueue:
         raw: list[CallConnection] = []
+        failures: list[BaseException] = []
 
         def connect(*_: Any, **__: Any) -> CallConnection:
-            connection = open_connection(self._settings, self.path, factory=CallConnection)
-            raw.append(connection)
-            return connection
+            # An error in here would leave aiosqlite's thread behind: it gets something to close instead.
+            try:
+                raw.append(open_connection(self._settings, self.path, factory=CallConnection))
+            except BaseException as error:
+                failures.append(error)
+                raw.append(CallConnection(":memory:"))
+            return raw[0]
 
         connection = aiosqlite.connect(self.path, factory=connect)
         # A process that ends without `disconnect()` must end: what is not committed then was not reported either.
@@ -53,6 +58,8 @@ class Store:
             thread.daemon = True
         await connection
         self._opened.append(connection)
+        if failures:
+            raise failures[0]
         return CallQueue(
             raw[0],
             connection,

@@ -44,19 +44,19 @@ class SQLiteTransactions:
         self._path = path
 
     def on(self, connection: Any) -> BoundDriver | SyncBoundDriver:
-        """Bind to a connection to this driver's database file that has a transaction open.
+        """Bind to a connection to this driver's database file.
 
-        The methods of what it gives raise `InvalidArgument` if no transaction is open then.
+        The methods of what it gives raise `InvalidArgument` if no transaction is open then, or if the connection is to
+        another file.
 
         Raises:
-            InvalidArgument: it is no such connection, or one to another file.
+            InvalidArgument: it is a connection of another kind.
         """
         self._driver.check_open()
         guest = _Guest(self._driver, self._namespace, self._path)
         if isinstance(connection, aiosqlite.Connection):
             return _AsyncBound(guest, connection)
         if isinstance(connection, sqlite3.Connection):
-            guest.check(connection)
             return _SyncBound(guest, connection)
         raise InvalidArgument(
             f"the connection is of type {type(connection).__module__}.{type(connection).__qualname__}; wanted "
@@ -80,7 +80,7 @@ class _Guest:
         self._driver.check_open()
         check_settlements(settlements, self._driver.traits.limits)
 
-    def check(self, connection: sqlite3.Connection) -> None:
+    def _check(self, connection: sqlite3.Connection) -> None:
         """A transaction is open, on the right file."""
         if not connection.in_transaction:
             raise InvalidArgument("the connection has no transaction open; begin one first (`BEGIN IMMEDIATE`)")
@@ -97,7 +97,7 @@ class _Guest:
         connection.row_factory, connection.text_factory = None, str
         try:
             try:
-                self.check(connection)
+                self._check(connection)
                 return self._in_savepoint(connection, work)
             except sqlite3.Error as error:
                 raise guest_error(error, in_transaction=connection.in_transaction) from error

@@ -8,6 +8,9 @@ from asynctasq_sqlite.session import Session, fresh_token, numbers, to_json
 COMPLETED, DEAD, CANCELLED = "completed", "dead", "cancelled"
 EXPIRED = "expired"
 
+LARGEST_RESULTS = 64 * 1024 * 1024
+"""Bytes of results that are stored by one statement: they travel as one value, which SQLite limits."""
+
 
 class Transitions:
     """What is to become of leased tasks, collected for one `write()`."""
@@ -69,6 +72,8 @@ class Transitions:
     ) -> None:
         self._released.append(held.seq)
         self._extra.append((held.seq, None, None, held.worker, held.started_at, failures))
+        if result is not None and self._results_size + len(result) > LARGEST_RESULTS:
+            self._write_ended()
         attempts = held.attempt if attempt is None else attempt
         size = None if result is None else len(result)
         self._ended.append((held.seq, held.queue, state, attempts, at, drop_at, reason, self._results_size, size))
@@ -90,12 +95,16 @@ class Transitions:
             session.run("extra_save", to_json(self._extra))
         if self._waiting:
             session.run("waiting_add", to_json(self._waiting))
-        if self._ended:
-            session.run("ended_add", to_json(self._ended), b"".join(self._results))
+        self._write_ended()
         if self._remembered:
             remember(session, self._remembered)
             if self._ended_special:
                 session.run("extra_remove", numbers([seq for _, _, seq in self._remembered]))
+
+    def _write_ended(self) -> None:
+        if self._ended:
+            self._session.run("ended_add", to_json(self._ended), b"".join(self._results))
+        self._ended, self._results, self._results_size = [], [], 0
 
 
 def remember(session: Session, ids: Sequence[tuple[int, str, int]]) -> None:

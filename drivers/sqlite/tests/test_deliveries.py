@@ -1,0 +1,155 @@
+"""Receipts, large payloads and retention, as far as they are this driver's own matter."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asynctasq_sqlite import SQLiteDriver
+from asynctasq_sqlite.receipts import read_receipts, tokens_at_once
+from asynctasq_sqlite.statements import in_namespace
+
+from asynctasq.driver_api import Complete, Failure, Receipt, Retry, SettleOutcome, TaskState
+
+from .harness import connection_to, shift_time
+from .tasks import completions, drain, new_task, new_tasks, take
+
+pytestmark = pytest.mark.anyio
+
+APPLIED, STALE = SettleOutcome.APPLIED, SettleOutcome.STALE
+TOKEN = "1234567890123456789"
+
+
+@pytest.mark.parametrize(
+    "receipts",
+    [
+        [""],
+        ["1"],
+        [f"01.{TOKEN}"],
+        [f"1.{TOKEN} "],
+        [f"1.{TOKEN}\n2.{TOKEN}"],
+        [f"1.{TOKEN}", f"1.{TOKEN}"],
+        [f"1.{TOKEN}", "1.2234567890123456789"],
+        [f"1.{TOKEN}L"],
+        [f"１.{TOKEN}"],
+        ['1":0,"2.' + TOKEN],
+    ],
+)
+def test_the_fast_reading_of_receipts_refuses_what_is_unusual(receipts: list[str]) -> None:
+    """Only well-formed receipts of different tasks are read as one text."""
+    assert tokens_at_once(receipts) is None
+
+
+def test_receipts_are_read_the_same_at_once_and_singly() -> None:
+    """Both ways of reading agree."""
+    receipts = [f"{seq}.{TOKEN}" for seq in (1, 20, 300)]
+    assert tokens_at_once(receipts) == '{"1":T,"20":T,"300":T}'.replace("T", TOKEN)
+    assert read_receipts(receipts).tokens == dict.fromkeys(("1", "20", "300"), int(TOKEN))
+
+
+async def test_forged_receipts_do_not_disturb_real_ones(driver: SQLiteDriver) -> None:
+    """Beside receipts with another token, of the largest numbers, or with the mark of large payloads, the real one
+    applies."""
+    await driver.enqueue_many(new_tasks(3))
+    deliveries = await take(driver)
+    seq, token = deliveries[0].receipt.split(".")
+    forged = [
+        f"{seq}.{int(token) - 1}",
+        f"{seq}.9999999999999999999",
+        f"999999999999999999.{token}",
+        f"{seq}.{token}",
+        f"{seq}.{token}L",
+        f"{seq}.{int(token) + 1}",
+    ]
+    outcomes = await driver.settle_many([Complete(receipt=Receipt(receipt)) for receipt in forged])
+    assert outcomes == [STALE, STALE, STALE, APPLIED, STALE, STALE]
+    forged = [f"{deliveries[1].receipt.split('.')[0]}.{TOKEN}", deliveries[1].receipt, deliveries[2].receipt]
+    retries = [Retry(receipt=Receipt(receipt), failure=Failure(type="E", message="")) for receipt in forged]
+    assert await driver.settle_many(retries) == [STALE, APPLIED, APPLIED]
+
+
+async def test_receipts_have_the_form_that_settle_reads(driver: SQLiteDriver) -> None:
+    """Every receipt that is issued is one that is accepted, whatever the random token was."""
+    await driver.enqueue_many(new_tasks(300))
+    for _ in range(300):
+        (delivery,) = await take(driver, 1)
+        assert re.fullmatch(r"[1-9][0-9]*\.[1-9][0-9]{18}", delivery.receipt)
+        assert tokens_at_once([delivery.receipt]) is not None
+
+
+def stored_bytes(path: Path) -> int:
+    with connection_to(path) as connection:
+        return connection.execute(in_namespace("SELECT total(length(payload)) FROM ns_task", "asynctasq")).fetchone()[0]
+
+
+async def test_large_payloads_give_their_room_back(path: Path, driver: SQLiteDriver) -> None:
+    """A completed task's large payload is cleared at once; the id stays known; kept and dead ones keep theirs."""
+    large = b"x" * 100_000
+    done = new_tasks(4, payload=large)
+    kept = new_task(payload=large, keep_for=60.0)
+    await driver.enqueue_many([*done, kept, new_task(payload=b"small")])
+    assert await driver.settle_many(completions(await take(driver))) == [APPLIED] * 6
+    assert stored_bytes(path) == len(large) + len(b"small")
+    assert (await driver.get_tasks([kept.id]))[kept.id].payload == large
+    assert not (await driver.enqueue_many([done[0]]))[0].accepted
+
+
+async def test_dead_letters_go_after_their_retention(path: Path, open_driver: Callable[..., Any]) -> None:
+    """With `dead_retention` dead letters are dropped by `maintain`; without it they stay."""
+    driver = await open_driver(dead_retention=3600)
+    task = new_task(expires_after=1.0, remember_for=10_000.0)
+    await driver.enqueue_many([task])
+    shift_time(path, "asynctasq", 2)
+    await driver.maintain(limit=100)
+    shift_time(path, "asynctasq", 3590)
+    await driver.maintain(limit=100)
+    assert (await driver.get_tasks([task.id]))[task.id].state is TaskState.DEAD
+    shift_time(path, "asynctasq", 20)
+    await driver.maintain(limit=100)
+    assert await driver.get_tasks([task.id]) == {}
+    assert not (await driver.enqueue_many([task]))[0].accepted  # remembered for longer
+
+
+async def test_forgetting_is_bounded(path: Path, driver: SQLiteDriver) -> None:
+    """One `maintain` forgets no more than its limit, even of one large batch, and says that there is more."""
+    await driver.enqueue_many(new_tasks(100))
+    await driver.settle_many(completions(await take(driver)))
+    shift_time(path, "asynctasq", 61)
+    removed = []
+    while True:
+        report = await driver.maintain(limit=30)
+        removed.append(report.removed)
+        if not report.more:
+            break
+    assert removed == [30, 30, 30, 10]
+    with connection_to(path) as connection:
+        for table in ("ns_task", "ns_remembered", "ns_waiting", "ns_leased", "ns_extra", "ns_ended"):
+            assert connection.execute(in_namespace(f"SELECT count(*) FROM {table}", "asynctasq")).fetchone() == (0,)
+
+
+async def test_nothing_stays_behind(path: Path, driver: SQLiteDriver) -> None:
+    """Whatever a task had, all of it is gone once it is forgotten."""
+    failure = Failure(type="E", message="m")
+    await driver.enqueue_many(
+        [
+            new_task(dedupe_key="a", keep_for=5.0, expires_after=500.0),
+            new_task(dedupe_key="b", priority=9),
+            new_task(keep_for=5.0, payload=b"x" * 5000),
+            new_task(expires_after=0.0, dedupe_key="c"),
+        ]
+    )
+    deliveries = await take(driver)
+    await driver.settle_many([Retry(receipt=delivery.receipt, failure=failure) for delivery in deliveries])
+    await take(driver, lease=0.001)
+    shift_time(path, "asynctasq", 1)
+    assert len(await drain(driver)) == 3
+    (dead,) = (await driver.list_tasks(state=TaskState.DEAD)).tasks
+    assert await driver.delete_many([dead.id]) == [True]
+    shift_time(path, "asynctasq", 100)
+    while (await driver.maintain(limit=100)).more:
+        pass
+    with connection_to(path) as connection:
+        for table in ("ns_task", "ns_remembered", "ns_waiting", "ns_leased", "ns_extra", "ns_ended", "ns_dedupe"):
+            count = connection.execute(in_namespace(f"SELECT count(*) FROM {table}", "asynctasq")).fetchone()
+            assert (table, count) == (table, (0,))

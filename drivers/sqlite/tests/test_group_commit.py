@@ -1,0 +1,139 @@
+"""Calls share transactions, and are applied as a whole or not at all."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+from asynctasq_sqlite import SQLiteDriver
+from asynctasq_sqlite.enqueueing import enqueue
+from asynctasq_sqlite.session import Session
+
+from asynctasq.driver_api import DriverClosed
+
+from .harness import connection_to
+from .tasks import completions, new_task, new_tasks, take
+
+pytestmark = pytest.mark.anyio
+
+
+async def trace_commits(driver: SQLiteDriver) -> list[str]:
+    """A list that every commit of the driver is added to."""
+    commits: list[str] = []
+    writer = driver._open_store().writer
+
+    def note(statement: str) -> None:
+        if statement == "COMMIT":
+            commits.append(statement)
+
+    await writer.run(lambda _: writer._raw.set_trace_callback(note))
+    commits.clear()
+    return commits
+
+
+async def test_settle_and_reserve_cost_one_commit(driver: SQLiteDriver) -> None:
+    """A worker that settles and reserves at once pays one sync of the disk."""
+    await driver.enqueue_many(new_tasks(40))
+    deliveries = await take(driver, 10)
+    commits = await trace_commits(driver)
+    for _ in range(3):
+        found: list[Any] = []
+
+        async def reserve(found: list[Any] = found) -> None:
+            found += await take(driver, 10)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(driver.settle_many, completions(deliveries))
+            tasks.start_soon(reserve)
+        deliveries = found
+    assert len(deliveries) == 10
+    assert len(commits) == 3
+
+
+async def test_enqueues_at_once_share_commits(driver: SQLiteDriver) -> None:
+    """A hundred callers wait for a few transactions, and each gets its own outcome."""
+    commits = await trace_commits(driver)
+    twice = new_task()
+    accepted: list[bool] = []
+
+    async def enqueue(number: int) -> None:
+        outcomes = await driver.enqueue_many([twice] if number % 10 == 0 else new_tasks(2))
+        accepted.extend(outcome.accepted for outcome in outcomes)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(100):
+            tasks.start_soon(enqueue, number)
+    assert len(commits) <= 3
+    assert accepted.count(False) == 9
+    assert len(accepted) == 190
+
+
+async def test_cancelled_before_it_began(path: Path, driver: SQLiteDriver) -> None:
+    """A call that is cancelled while it waits for its turn is never applied."""
+    with connection_to(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(driver.enqueue_many, new_tasks(1))
+            await anyio.sleep(0.02)  # its transaction waits for the lock
+            with anyio.move_on_after(0.02) as scope:
+                await driver.enqueue_many(new_tasks(5))
+            assert scope.cancelled_caught
+            connection.execute("ROLLBACK")
+    assert len(await take(driver)) == 1
+
+
+async def test_cancelled_while_it_runs(driver: SQLiteDriver) -> None:
+    """A call whose transaction has begun is applied as a whole, and others follow."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(session: Session) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        enqueue(session, new_tasks(5))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(driver._open_store().writer.run, work)
+        await anyio.to_thread.run_sync(begun.wait)
+        tasks.cancel_scope.cancel()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(driver.enqueue_many, new_tasks(1))
+        await anyio.wait_all_tasks_blocked()
+        go_on.set()
+    assert len(await take(driver)) == 6
+
+
+async def test_cancelling_at_random_loses_and_doubles_nothing(driver: SQLiteDriver) -> None:
+    """Under cancellation each batch is there as a whole or not at all, and later calls get their answers."""
+    batches = [new_tasks(3) for _ in range(200)]
+
+    async def enqueue(number: int) -> None:
+        with anyio.move_on_after((number % 7) / 4000):
+            await driver.enqueue_many(batches[number])
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(len(batches)):
+            tasks.start_soon(enqueue, number)
+            if number % 9 == 0:
+                await anyio.lowlevel.checkpoint()
+    stored = {delivery.id for delivery in await take(driver, 1000)}  # comes after whatever is still running
+    assert {sum(task.id in stored for task in batch) for batch in batches} <= {0, 3}
+    assert stored == set(await driver.get_tasks([task.id for batch in batches for task in batch]))
+
+
+async def test_disconnect_waits_for_calls(new_driver: Callable[..., SQLiteDriver]) -> None:
+    """What was called before `disconnect` is applied; what is called after is refused; connecting again works."""
+    driver = new_driver()
+    await driver.connect()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(driver.enqueue_many, new_tasks(10))
+        await anyio.wait_all_tasks_blocked()
+        await driver.disconnect()
+    with pytest.raises(DriverClosed):
+        await driver.enqueue_many(new_tasks(1))
+    async with driver:
+        assert (await driver.queue_stats(["q"]))["q"].ready == 200
