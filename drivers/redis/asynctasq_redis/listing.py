@@ -12,7 +12,7 @@ from asynctasq_redis.script_runner import ScriptRunner
 from asynctasq_redis.ticks import ticks_of
 
 _MOST_LOOKS = 2000  # tasks looked at for one page
-_LOOKS_PER_SLICE = 500
+_LOOKS_PER_SLICE = 200
 _MOST_SLICES = 50  # for one page; empty queues are slices too
 
 

@@ -4,7 +4,7 @@ from typing import Any, Protocol, cast
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import MovedError
+from redis.exceptions import MovedError, RedisError
 
 
 class NativeConnection(Protocol):
@@ -49,11 +49,13 @@ def moved_address(error: MovedError) -> tuple[str, int]:
     return str(host), error.port
 
 
-_look = (
-    getattr(AbstractConnection, "can_read", None) or AbstractConnection.can_read_destructive
-)  # since redis-py 8, before
+_look = getattr(AbstractConnection, "can_read", None) or AbstractConnection.can_read_destructive
+"""The name since redis-py 8, or the one before."""
 
 
 async def is_stale(connection: NativeConnection) -> bool:
     """Whether nobody may use an idle connection again: it was closed, or something can be read where nothing should."""
-    return bool(await _look(cast(AbstractConnection, connection)))
+    try:
+        return bool(await _look(cast(AbstractConnection, connection)))
+    except (RedisError, OSError):
+        return True

@@ -13,7 +13,7 @@ local queues = { unpack(ARGV, 5) }
 
 local SLICE = 100           -- tasks looked at before the sizes of their bodies are added up
 local MOST_BYTES = 8388608  -- of bodies in one reply
-local MOST_ENDED = 300      -- tasks ended by time that one call clears away
+local MOST_ENDED = 200      -- tasks ended by time that one call clears away
 local ended, bytes, taken = 0, 0, 0
 local delivery = pack('<I6I6', lease_end, now) .. receipt .. pack('Bc0', #worker, worker)
 local found = {}
