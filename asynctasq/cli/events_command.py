@@ -22,7 +22,13 @@ _POLL = 0.2
 @click.option("--file", "path", type=click.Path(dir_okay=False, path_type=Path), help="Follow this jsonl file.")
 @click.option("--last", type=click.IntRange(min=0), default=10, show_default=True, help="Begin with so many old ones.")
 @click.option("--no-follow", is_flag=True, help="Show what is there, and end.")
-@click.option("--type", "types", multiple=True, type=click.Choice(list(EventType)), help="Only events of this type.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    type=click.Choice([each.value for each in EventType]),
+    help="Only events of this type.",
+)
 @click.option("--queue", metavar="QUEUE", help="Only events of this queue.")
 @click.option("--task", metavar="TASK", help="Only events of the task with this id or name.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as it is written, one JSON object per line.")

@@ -83,7 +83,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except Exception as error:
-        return _show(error, debug=state.debug, color=color)
+        return _show(error, debug=state.debug or "--debug" in arguments, color=color)
     return outcome if isinstance(outcome, int) else ExitCode.FINE
 
 

@@ -33,10 +33,14 @@ async def keep_notified(health: WorkerHealth) -> None:
     interval = int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6 / 2
     next_sign = anyio.current_time()
     is_stopping = False
-    while True:
-        if not is_stopping and health.stage != "running":
-            is_stopping = notify("STOPPING=1")
-        if interval and anyio.current_time() >= next_sign:
-            next_sign = anyio.current_time() + interval
-            notify("WATCHDOG=1")
-        await anyio.sleep(_LOOK)
+    try:
+        while True:
+            if not is_stopping and health.stage != "running":
+                is_stopping = notify("STOPPING=1")
+            if interval and anyio.current_time() >= next_sign:
+                next_sign = anyio.current_time() + interval
+                notify("WATCHDOG=1")
+            await anyio.sleep(_LOOK)
+    finally:
+        if not is_stopping:
+            notify("STOPPING=1")  # it had nothing to finish, and ended between two looks

@@ -61,7 +61,7 @@ def _announce(made: WorkerApplication, apps: tuple[str, ...]) -> None:
     _logger.info("asynctasq %s on Python %s, %s", version("asynctasq"), sys.version.split()[0], loop)
     names = default_registry.names()
     more = f" and {len(names) - _LISTED_TASKS} more" if len(names) > _LISTED_TASKS else ""
-    _logger.info("application %s: %d tasks: %s%s", ", ".join(apps), len(names), ", ".join(names[:_LISTED_TASKS]), more)
+    _logger.info("application %s: %s: %s%s", ", ".join(apps), _number_of(names), ", ".join(names[:_LISTED_TASKS]), more)
     _logger.info("driver %s, of %s: %s", made.loaded_driver.spec.name, plugin, _place(config))
     for loaded in made.application.registry.loaded:
         if loaded.plugin != plugin:
@@ -81,3 +81,7 @@ def _place(config: Config) -> str:
     shown = settings.redacted()
     place = shown.get(settings.url_field or "") or shown.get("path")
     return f"{place}, namespace {settings.namespace}" if place else f"namespace {settings.namespace}"
+
+
+def _number_of(names: list[str]) -> str:
+    return "1 task" if len(names) == 1 else f"{len(names)} tasks"

@@ -1,0 +1,58 @@
+"""Errors as two lines and an exit code."""
+
+import pytest
+
+from asynctasq.cli.error_lines import error_lines
+from asynctasq.cli.exit_codes import ExitCode
+from asynctasq.errors import (
+    ConfigurationError,
+    DriverUnavailable,
+    InvalidArgument,
+    PluginLoadFailed,
+    StorageMissing,
+    StorageTooNew,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError("x"), ExitCode.NOT_LOADABLE),
+        (PluginLoadFailed("x"), ExitCode.NOT_LOADABLE),
+        (DriverUnavailable("x"), ExitCode.UNREACHABLE),
+        (StorageMissing("x"), ExitCode.STORAGE),
+        (StorageTooNew("x"), ExitCode.STORAGE),
+        (InvalidArgument("x"), ExitCode.FAILED),
+        (OSError("x"), ExitCode.FAILED),
+        (ValueError("x"), ExitCode.FAILED),
+    ],
+)
+def test_the_exit_code_says_what_kind_of_trouble(error: Exception, code: ExitCode) -> None:
+    """Process managers and scripts decide by the exit code; every kind has a cure line."""
+    lines = error_lines(error)
+    assert lines.exit_code is code
+    assert lines.cure
+
+
+def test_the_cure_is_the_end_of_our_messages() -> None:
+    """Messages say what was found, what was wanted, what to do: the last part is the cure line."""
+    lines = error_lines(ConfigurationError("--lease is 'x'; wanted a number above 0. Take 30"))
+    assert lines == ("--lease is 'x'; wanted a number above 0", "Take 30", ExitCode.NOT_LOADABLE)
+
+
+def test_each_is_one_line() -> None:
+    """Multi-line texts of backends don't tear the two lines apart."""
+    assert error_lines(DriverUnavailable("no\n  answer\r\n")).cause == "no answer"
+
+
+def test_the_error_inside_a_group_counts() -> None:
+    """Task groups wrap errors; what is told is the one of ours, wherever it is."""
+    group = ExceptionGroup("x", [ValueError("odd"), ExceptionGroup("y", [DriverUnavailable("away")])])
+    assert error_lines(group) == error_lines(DriverUnavailable("away"))
+
+
+def test_an_unexpected_error_is_called_a_bug() -> None:
+    """What nobody foresaw is named with its type, and how to report it."""
+    lines = error_lines(KeyError("x"))
+    assert lines.cause == "KeyError: 'x'"
+    assert "--debug" in lines.cure

@@ -1,0 +1,281 @@
+"""Real worker processes: how they start, what signals do, and with which code they end."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+TASKS = """\
+import anyio, logging, time
+from asynctasq import task, run
+
+@task
+async def greet(name: str) -> str:
+    logging.getLogger("mine").warning("greeting %s", name)
+    return f"Hello, {name}!"
+
+@task(queue="critical")
+async def sleep(seconds: float) -> None:
+    print("started", flush=True)
+    await anyio.sleep(seconds)
+    print("ended", flush=True)
+
+async def main() -> None:
+    import sys
+    if sys.argv[1] == "greet":
+        print(await (await greet(name=sys.argv[2]).dispatch()).result(timeout=20))
+    else:
+        print(await sleep(seconds=float(sys.argv[2])).dispatch())
+
+if __name__ == "__main__":
+    run(main())
+"""
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def folder(own_folder: Path) -> Path:
+    """A folder with an application."""
+    (own_folder / "tasks.py").write_text(TASKS)
+    return own_folder
+
+
+@pytest.fixture
+def start(folder: Path) -> Iterator[Start]:
+    """Starts workers, and leaves none behind."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start_it(*arguments: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-m", "asynctasq", "worker", *arguments],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start_it
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def client(folder: Path, *arguments: str) -> str:
+    """Run the application as a client."""
+    done = subprocess.run(
+        [sys.executable, "tasks.py", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=30
+    )
+    return done.stdout.strip()
+
+
+def wait_for_line(process: "subprocess.Popen[str]", text: str) -> str:
+    """Read standard error up to the line that has this text."""
+    assert process.stderr is not None
+    seen = ""
+    for line in process.stderr:
+        seen += line
+        if text in line:
+            return seen
+    raise AssertionError(f"{text!r} never came; there was:\n{seen}")
+
+
+def test_the_seeds_line_runs_tasks(folder: Path, start: Start) -> None:
+    """`python -m asynctasq worker --queues critical --concurrency 20` in a folder with tasks.py just works."""
+    worker = start("--queues", "critical", "--concurrency", "20")
+    said = wait_for_line(worker, "serves critical with concurrency 20")
+    assert "asynctasq-sqlite 2." in said
+    assert "tasks:greet, tasks:sleep" in said
+    assert "SIGTERM or Ctrl-C" in said
+    client(folder, "sleep", "0")
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == "started\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_worker_ends_within_two_seconds(start: Start, number: signal.Signals) -> None:
+    """SIGTERM and Ctrl-C end an idle worker gracefully, with exit code 0, within 2 s."""
+    worker = start()
+    wait_for_line(worker, "serves default")
+    before = time.monotonic()
+    worker.send_signal(number)
+    assert worker.wait(10) == 0
+    assert time.monotonic() - before < 2.0
+
+
+def test_sigterm_lets_a_running_task_end(folder: Path, start: Start) -> None:
+    """The first SIGTERM drains: what runs is completed, and the exit code is 0."""
+    worker = start("--queues", "critical")
+    wait_for_line(worker, "serves")
+    client(folder, "sleep", "1")
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == "started\n"
+    worker.send_signal(signal.SIGTERM)
+    out, err = worker.communicate(timeout=10)
+    assert (worker.returncode, out) == (0, "ended\n")
+    assert "the next signal cancels and releases" in err
+
+
+def test_a_second_signal_releases_and_exits_143(folder: Path, start: Start) -> None:
+    """The second SIGTERM cancels what runs, gives it back without burning an attempt, and the exit code is 143."""
+    worker = start("--queues", "critical")
+    wait_for_line(worker, "serves")
+    task_id = client(folder, "sleep", "60")
+    assert worker.stdout is not None
+    worker.stdout.readline()
+    worker.send_signal(signal.SIGTERM)
+    wait_for_line(worker, "SIGTERM")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(5) == 143
+    shown = subprocess.run(
+        [sys.executable, "-m", "asynctasq", "tasks", "show", task_id, "--json"],
+        cwd=folder, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    (task,) = json.loads(shown.stdout)
+    assert (task["state"], task["attempts"]) == ("ready", 0)
+
+
+def test_burst_ends_when_the_queue_is_empty(folder: Path, start: Start) -> None:
+    """--burst runs what is there and ends with 0."""
+    client(folder, "sleep", "0")
+    worker = start("--burst", "--queues", "critical")
+    out, _ = worker.communicate(timeout=20)
+    assert (worker.returncode, out) == (0, "started\nended\n")
+
+
+def test_max_tasks(folder: Path, start: Start) -> None:
+    """--max-tasks 1 runs one task and ends."""
+    client(folder, "sleep", "0")
+    client(folder, "sleep", "0")
+    worker = start("--max-tasks", "1", "--queues", "critical")
+    out, _ = worker.communicate(timeout=20)
+    assert (worker.returncode, out) == (0, "started\nended\n")
+
+
+def test_json_logs_name_the_task(folder: Path, start: Start) -> None:
+    """--log-format json writes one object per line, and a line logged inside a task says which."""
+    worker = start("--log-format", "json")
+    wait_for_line(worker, "serves")
+    assert client(folder, "greet", "world") == "Hello, world!"
+    assert worker.stderr is not None
+    line = json.loads(worker.stderr.readline())
+    assert line["message"] == "greeting world"
+    assert line["task_name"] == "tasks:greet"
+    assert line["current_attempt"] == 1
+    assert line["queue_name"] == "default"
+
+
+def test_text_logs_name_the_task(folder: Path, start: Start) -> None:
+    """A text line logged inside a task ends with the task's name, id and attempt."""
+    worker = start()
+    wait_for_line(worker, "serves")
+    client(folder, "greet", "world")
+    assert "[task=tasks:greet id=" in wait_for_line(worker, "greeting world")
+
+
+def test_quiet(start: Start) -> None:
+    """-q leaves the start message out."""
+    worker = start("-q", "--burst")
+    _, err = worker.communicate(timeout=20)
+    assert (worker.returncode, err) == (0, "")
+
+
+def test_an_unreachable_backend_is_tried_and_then_exit_3(start: Start) -> None:
+    """At the start the worker says each attempt in one line, gives up after its time, and exits with 3."""
+    pytest.importorskip("asynctasq_redis.driver")
+    worker = start("--url", "redis://127.0.0.1:1", "--worker-connect-timeout", "1.5")
+    _, err = worker.communicate(timeout=20)
+    assert worker.returncode == 3
+    assert 2 <= err.count("the backend does not answer, trying again") <= 12
+    assert "Traceback" not in err
+    assert err.splitlines()[-2].startswith("error: ")
+
+
+def test_missing_storage_is_exit_5(folder: Path, start: Start) -> None:
+    """A store without its tables is exit code 5 at once; it never loops."""
+    worker = start("--url", "sqlite:///empty.db?prepare=false")
+    _, err = worker.communicate(timeout=20)
+    assert worker.returncode == 5
+    assert "asynctasq migrate" in err
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    """Status and body of a page of the health server."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_health_port(folder: Path, start: Start) -> None:
+    """/live, /ready and /metrics answer on the loopback address."""
+    worker = start("--health-port", "0", "--queues", "default,critical")
+    said = wait_for_line(worker, "serves")
+    port = int(said.partition("http://127.0.0.1:")[2].partition("/")[0])
+    deadline = time.monotonic() + 5
+    while get(port, "/ready")[0] != 200 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert get(port, "/ready") == (200, "ready\n")
+    assert get(port, "/live")[0] == 200
+    assert get(port, "/other")[0] == 404
+    client(folder, "greet", "you")
+    status, text = get(port, "/metrics")
+    assert status == 200
+    assert 'asynctasq_build_info{version="2.' in text
+    assert 'asynctasq_queue_depth{queue="critical",state="ready"} 0' in text
+    assert "asynctasq_worker_tasks_processed_total" in text
+
+
+def test_a_taken_health_port_is_said(start: Start) -> None:
+    """A port that is taken ends the worker with 4 and names the flag."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        worker = start("--health-port", str(taken.getsockname()[1]))
+        _, err = worker.communicate(timeout=20)
+    assert worker.returncode == 4
+    assert "--health-port" in err
+
+
+def test_systemd_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch, start: Start) -> None:
+    """A Type=notify service says READY=1 once it takes tasks, WATCHDOG=1 while it lives, STOPPING=1 at its end."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(folder / "notify"))
+        systemd.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(folder / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "200000")
+        worker = start()
+        assert systemd.recv(1000).startswith(b"READY=1")
+        assert systemd.recv(1000) == b"WATCHDOG=1"
+        worker.send_signal(signal.SIGTERM)
+        said = set()
+        while b"STOPPING=1" not in said:
+            said.add(systemd.recv(1000))
+        assert worker.wait(5) == 0
+
+
+def test_reload_without_watchfiles_says_what_to_install(start: Start) -> None:
+    """--reload names the package that it needs."""
+    try:
+        import watchfiles  # noqa: F401
+    except ImportError:
+        worker = start("--reload")
+        _, err = worker.communicate(timeout=20)
+        assert worker.returncode == 4
+        assert "pip install watchfiles" in err
+    else:
+        pytest.skip("watchfiles is installed")
