@@ -95,7 +95,7 @@ class AttemptPreparer:
             held.visible_until = held.held_since + headers.visibility_timeout
             return self._prepared(held, frame)
         except UnknownTask as error:
-            return self._unknown(held, error)
+            return self.unknown(held, error)
         except Exception as error:
             _logger.error("task %s (%s) can't be decoded: %s", delivery.id, delivery.name, error)
             held.error = error
@@ -142,7 +142,8 @@ class AttemptPreparer:
         self._on_exhausted(attempt, error)
         return Bury(receipt=held.delivery.receipt, failure=failure_of(error), reason="attempts_exhausted")
 
-    def _unknown(self, held: Held, error: UnknownTask) -> Settlement:
+    def unknown(self, held: Held, error: UnknownTask) -> Settlement:
+        """The settlement of a task that can't be run here: another worker may know it."""
         delivery, headers = held.delivery, held.headers
         assert headers is not None, "the frame was read before the name was looked up"
         held.error = error

@@ -9,6 +9,11 @@ from asynctasq.contract.checks import MAX_FAILURE_BYTES
 from asynctasq.contract.envelopes import Failure
 from asynctasq.errors import TaskFailed
 
+
+class FailedInChild(TaskFailed):
+    """A failure in another process: what crossed is its text."""
+
+
 Redact = Callable[[str], str]
 """Takes a text that is about to be stored or shown, and gives it back without what must not be in it."""
 
@@ -24,10 +29,13 @@ def failure_of(error: BaseException, redact: Redact | None = None) -> Failure:
     The traceback has the notes of the exception and the chain of its causes; frames of the worker itself are left out.
     What is too long is cut in its middle: the first cause and the last error both survive.
     """
-    message, trace = message_of(error), traceback_of(error)
+    if isinstance(error, FailedInChild):
+        kind, message, trace = error.type_name, message_of(error), error.traceback
+    else:
+        kind, message, trace = type_name(error), message_of(error), traceback_of(error)
     if redact is not None:
         message, trace = _redacted(redact, message), _redacted(redact, trace)
-    return text_failure(type_name(error), message, trace)
+    return text_failure(kind, message, trace)
 
 
 def text_failure(kind: str, message: str, trace: str = "") -> Failure:
@@ -50,6 +58,8 @@ def as_exception(error: BaseException) -> Exception:
 
 def type_name(error: BaseException) -> str:
     """`ValueError`, or `package.module.Class` for what is not built in."""
+    if isinstance(error, FailedInChild):
+        return error.type_name
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 

@@ -13,11 +13,12 @@ from anyio import to_thread
 
 from asynctasq.contract.settlements import Bury, Cancel, Complete, Release, Retry, Settlement
 from asynctasq.contract.traits import Limits
-from asynctasq.errors import Discard, ResultTooLarge, RetryLater, SerializationError, TaskFailed, TaskTimedOut
+from asynctasq.errors import Discard, ResultTooLarge, RetryLater, TaskFailed, TaskTimedOut, UnknownTask
 from asynctasq.runtime.attempt import Attempt, AttemptPreparer
 from asynctasq.runtime.body_driver import awaited, drive
 from asynctasq.runtime.failed_handlers import FailedHandlers
 from asynctasq.runtime.failure_text import (
+    FailedInChild,
     Redact,
     as_exception,
     bounded_text,
@@ -28,6 +29,9 @@ from asynctasq.runtime.failure_text import (
 )
 from asynctasq.runtime.held_deliveries import Held, HeldDeliveries, Interruption
 from asynctasq.runtime.lane import Lane
+from asynctasq.runtime.process_attempts import failure_in_child, request_of
+from asynctasq.runtime.process_pool import ChildDied, ProcessPool
+from asynctasq.runtime.process_protocol import AskedForLater, Discarded, NotKnown, Raised, Returned
 from asynctasq.runtime.retry_policy import may_retry, retry_delay
 from asynctasq.tasks.current_task import enter_task
 from asynctasq.tasks.task_definition import TaskKind
@@ -44,6 +48,7 @@ class TaskRunner:
         self,
         *,
         preparer: AttemptPreparer,
+        pool: ProcessPool,
         held: HeldDeliveries,
         failed_handlers: FailedHandlers,
         limits: Limits,
@@ -54,6 +59,7 @@ class TaskRunner:
         on_start: Callable[[Held], None] | None = None,
     ) -> None:
         self._preparer = preparer
+        self._pool = pool
         self._held = held
         self._failed_handlers = failed_handlers
         self._limits = limits
@@ -75,8 +81,10 @@ class TaskRunner:
         if self._on_start is not None:
             self._on_start(held)
         kind = attempt.definition.kind
-        if kind is TaskKind.THREAD:
-            return await self._run_in_thread(lane, attempt)
+        if kind is not TaskKind.ASYNC:
+            if kind is TaskKind.THREAD:
+                return await self._run_in_thread(lane, attempt)
+            return await self._run_in_process(lane, attempt)
         context = attempt.context = copy_context()
         timeout = attempt.headers.timeout
         if timeout is not None:
@@ -138,6 +146,41 @@ class TaskRunner:
             return self._completed(attempt, outcome.value)
         return self._failed(attempt, outcome.error, wants_retry=outcome.wants_retry)
 
+    # -- child processes
+
+    async def _run_in_process(self, lane: Lane, attempt: Attempt) -> Settlement | None:
+        """Cancelled, for whatever reason, the child is killed."""
+        self._held.wake_one()
+        keep_result = attempt.definition.keeps_result or self._keep_all_results
+        request = request_of(attempt, keep_result=keep_result)
+        child = await self._pool.acquire()
+        timeout = attempt.headers.timeout
+        if timeout is not None:
+            lane.scope.deadline = anyio.current_time() + timeout
+        try:
+            answer = await self._pool.run_in(child, request)
+        except ChildDied as error:
+            died = FailedInChild(str(error), type_name="ChildDied")
+            died.__cause__ = error
+            return self._failed(attempt, died, wants_retry=True)
+        finally:
+            if timeout is not None:
+                lane.scope.deadline = math.inf
+        match answer:
+            case Returned():
+                return Complete(receipt=attempt.held.delivery.receipt, result=answer.result)
+            case Raised():
+                failure = failure_in_child(answer)
+                if answer.reason is not None:
+                    return self._buried(attempt, failure, answer.reason)
+                return self._failed(attempt, failure, wants_retry=answer.wants_retry)
+            case AskedForLater():
+                return self._failed(attempt, RetryLater(answer.delay))
+            case Discarded():
+                return self._failed(attempt, Discard(answer.reason))
+            case NotKnown():
+                return self._preparer.unknown(attempt.held, UnknownTask(answer.message))
+
     # -- outcomes
 
     def _completed(self, attempt: Attempt, value: object) -> Settlement:
@@ -147,21 +190,15 @@ class TaskRunner:
             return Complete(receipt=receipt)
         try:
             result = definition.encode_result(attempt.serializer, value)
-        except SerializationError as error:
-            return self._buried(attempt, error, "result_not_serializable")
         except Exception as error:
             return self._buried(attempt, error, "result_not_serializable")
-        return self.completed_with(attempt, result)
-
-    def completed_with(self, attempt: Attempt, result: bytes) -> Settlement:
-        """The settlement of a body whose result is encoded already."""
         most = self._limits.max_payload_bytes
         if len(result) > most:
             error = ResultTooLarge(
                 f"the result has {len(result)} bytes; at most {most} fit. Store it elsewhere and return a reference"
             )
             return self._buried(attempt, error, "result_too_large")
-        return Complete(receipt=attempt.held.delivery.receipt, result=result)
+        return Complete(receipt=receipt, result=result)
 
     def interrupted(self, lane: Lane, held: Held, error: BaseException | None = None) -> Settlement | None:
         """The settlement of a task that was cancelled from outside, and ended (with `error`, if with anything else)."""

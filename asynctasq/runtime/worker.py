@@ -5,49 +5,44 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Unpack
 
 import anyio
 from anyio.abc import TaskGroup
 
 from asynctasq.contract.driver import Driver
-from asynctasq.contract.event_sink import EventSink
-from asynctasq.contract.events import Event, EventType, WorkerEvent
+from asynctasq.contract.events import EventType, WorkerEvent
 from asynctasq.contract.serializer import Serializer
 from asynctasq.errors import DriverClosed, DriverUnavailable
-from asynctasq.plugins.serializer_factory import SerializerFactory
-from asynctasq.runtime.attempt import CheckFrame
-from asynctasq.runtime.event_dispatcher import EventDispatcher
-from asynctasq.runtime.failure_text import Redact
 from asynctasq.runtime.retry_policy import Backoff
 from asynctasq.runtime.shutdown import Shutdown, SignalListener, StopStage
 from asynctasq.runtime.stacks import stacks_of_threads
-from asynctasq.runtime.worker_run import Surroundings, WorkerRun
-from asynctasq.runtime.worker_settings import WorkerSettings, checked, new_worker_id, read_queues
-from asynctasq.tasks.task_registry import TaskRegistry, default_registry
+from asynctasq.runtime.worker_options import WorkerOptions, settings_of, surroundings_of
+from asynctasq.runtime.worker_run import WorkerRun
 
 _logger = logging.getLogger("asynctasq.worker")
-
-
-class EventEmitter(Protocol):
-    """The older form of an event sink: one event at a time."""
-
-    async def emit(self, event: Event) -> None:
-        """Take one event."""
-        ...
-
-    async def close(self) -> None:
-        """Called once at the end."""
-        ...
 
 
 class Worker:
     """Runs the tasks of some queues until it is told to stop.
 
     `await start()` runs everything in one task group and returns once the worker has ended: after `request_stop()`, a
-    signal, `max_tasks` tasks, or, with `burst`, once the queues are empty.
+    signal, `max_tasks` tasks, or, with `burst`, once the queues are empty. All durations are seconds.
+
+    Args:
+        queue_driver: Connected or not; a driver that is connected here is also disconnected here.
+        queues: Names in order of precedence (default: `default`), each perhaps with a weight, `critical:6`.
+        concurrency: How many tasks run at once.
+        max_tasks: End after exactly so many.
+        serializer: Decodes payloads of its content type, beside `serializers`.
+        event_emitter: Gets every event, beside `events`.
+        worker_id: What the store and the logs call this worker.
+        heartbeat_interval: Between two worker_heartbeat events.
+        process_pool_size: Children for process tasks; default: one per CPU.
+        process_pool_max_tasks_per_child: A child is replaced after so many tasks.
+        options: See `WorkerOptions`.
     """
 
     def __init__(
@@ -57,94 +52,29 @@ class Worker:
         concurrency: int = 10,
         max_tasks: int | None = None,
         serializer: Serializer | None = None,
-        event_emitter: EventEmitter | EventSink | None = None,
+        event_emitter: object = None,
         worker_id: str | None = None,
         heartbeat_interval: float = 60.0,
         process_pool_size: int | None = None,
         process_pool_max_tasks_per_child: int | None = None,
-        *,
-        registry: TaskRegistry = default_registry,
-        serializers: Mapping[str, Serializer] | None = None,
-        lease: float = 30.0,
-        grace: float = 25.0,
-        poll_interval: float = 1.0,
-        burst: bool = False,
-        queue_weights: Mapping[str, int] | None = None,
-        open_heartbeat_driver: Callable[[], Driver] | None = None,
-        events: EventDispatcher | None = None,
-        apps: Sequence[str] = (),
-        keep_completed_tasks: bool = False,
-        check_frame: CheckFrame | None = None,
-        redact: Redact | None = None,
-        handle_signals: bool = True,
-        exit_when_stuck: bool = False,
-        blocked_loop_after: float | None = 2.0,
-        connect_patience: float = 10.0,
+        **options: Unpack[WorkerOptions],
     ) -> None:
-        """All durations are seconds.
-
-        Args:
-            queue_driver: Connected or not; a driver that is connected here is also disconnected here.
-            queues: Names in order of precedence (default: `default`), each perhaps with a weight, `critical:6`.
-            concurrency: How many tasks run at once.
-            max_tasks: End after exactly so many.
-            serializer: Decodes payloads of its content type, beside `serializers`.
-            event_emitter: Gets every event, beside `events`.
-            worker_id: What the store and the logs call this worker.
-            heartbeat_interval: Between two worker_heartbeat events.
-            process_pool_size: Children for process tasks; default: one per CPU.
-            process_pool_max_tasks_per_child: A child is replaced after so many tasks.
-            registry: The tasks that may run here.
-            serializers: Content type -> serializer. With neither of the two: msgpack and json.
-            lease: How soon it is noticed that a worker died.
-            grace: How long tasks may go on after the first request to stop.
-            poll_interval: How long a lost wake-up can delay a task.
-            burst: End once the queues are empty.
-            queue_weights: Shares of the queues; with any given, order is by weights and no longer strict.
-            open_heartbeat_driver: Makes a second, unconnected driver, for the heartbeats' own thread. None: heartbeats
-                are sent from the event loop.
-            events: Where events go. The worker runs and closes this dispatcher.
-            apps: What the children of the process pool import.
-            keep_completed_tasks: Store every result, also of tasks that are annotated to return None.
-            check_frame: Refuses payloads that are not to be trusted.
-            redact: Cleans the texts of errors before they are stored.
-            handle_signals: In the main thread: SIGTERM and SIGINT stop (twice: cancel, three times: exit now).
-            exit_when_stuck: End the process rather than wait for a task that refuses to be cancelled.
-            blocked_loop_after: How long the event loop may be blocked before its stack is logged; None: never.
-            connect_patience: How long to try to reach the store at the start.
+        """See the class.
 
         Raises:
             ConfigurationError: a setting can't work.
         """
-        names, weights = read_queues(queues, queue_weights)
-        self._settings = checked(
-            WorkerSettings(
-                worker_id=new_worker_id() if worker_id is None else worker_id,
-                queues=names,
-                weights=weights,
-                concurrency=concurrency,
-                max_tasks=max_tasks,
-                lease=lease,
-                grace=grace,
-                poll_interval=poll_interval,
-                heartbeat_interval=heartbeat_interval,
-                burst=burst,
-                handle_signals=handle_signals,
-                exit_when_stuck=exit_when_stuck,
-                keep_all_results=keep_completed_tasks,
-                blocked_loop_after=blocked_loop_after,
-                connect_patience=connect_patience,
-            )
+        self._settings = settings_of(
+            options,
+            queues=queues,
+            concurrency=concurrency,
+            max_tasks=max_tasks,
+            worker_id=worker_id,
+            heartbeat_interval=heartbeat_interval,
+            process_pool_size=process_pool_size,
+            max_tasks_per_child=process_pool_max_tasks_per_child,
         )
-        self._given = Surroundings(
-            driver=queue_driver,
-            open_heartbeat_driver=open_heartbeat_driver,
-            registry=registry,
-            serializers=_serializers(serializer, serializers),
-            events=_events(events, event_emitter),
-            check_frame=check_frame,
-            redact=redact,
-        )
+        self._given = surroundings_of(options, queue_driver, serializer, event_emitter)
         self._shutdown = Shutdown()
         self._run: WorkerRun | None = None
         self._signals: SignalListener | None = None
@@ -238,9 +168,9 @@ class Worker:
         try:
             async with anyio.create_task_group() as work:
                 run = self._run = WorkerRun(
-                    self._settings, self._given, self._shutdown, work, self._worker_event, self._report
+                    self._settings, self._given, self._shutdown, work, services, self._worker_event, self._report
                 )
-                run.start_services(services)
+                run.start_services()
                 self._announce()
                 await run.work()
         finally:
@@ -274,7 +204,7 @@ class Worker:
             "failed_handler_errors": 0 if run is None else run.handlers.errors,
             "dropped_events": self._given.events.dropped,
             "last_reserve_seconds_ago": None if run is None or last is None else run.clock() - last,
-            "process_pool": None,
+            "process_pool": None if run is None else run.pool.stats(),
         }
 
     def _report(self) -> dict[str, Any]:
@@ -324,36 +254,6 @@ class Worker:
             for one in held
         ]
         _logger.warning("%d tasks are held here:\n%s\n%s", len(held), "\n".join(lines), stacks_of_threads())
-
-
-class _EmitterSink(EventSink):
-    """An older emitter as a sink."""
-
-    def __init__(self, emitter: EventEmitter) -> None:
-        self._emitter = emitter
-
-    async def emit_many(self, events: Sequence[Event]) -> None:
-        for event in events:
-            await self._emitter.emit(event)
-
-    async def close(self) -> None:
-        await self._emitter.close()
-
-
-def _serializers(one: Serializer | None, several: Mapping[str, Serializer] | None) -> dict[str, Serializer]:
-    if one is None and several is None:
-        return {name: SerializerFactory.create(name) for name in ("msgpack", "json")}
-    serializers = dict(several or {})
-    if one is not None:
-        serializers[one.content_type] = one
-    return serializers
-
-
-def _events(events: EventDispatcher | None, emitter: EventEmitter | EventSink | None) -> EventDispatcher:
-    dispatcher = EventDispatcher() if events is None else events
-    if emitter is not None:
-        dispatcher.add(emitter if isinstance(emitter, EventSink) else _EmitterSink(emitter))
-    return dispatcher
 
 
 def _version() -> str:

@@ -1,39 +1,37 @@
 """One run of a worker: everything that it consists of, in one task group, from its first reserve to its last settle."""
 
 import logging
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 import sniffio
 from anyio.abc import TaskGroup
-from msgspec import Struct
 
-from asynctasq.contract.driver import Driver
 from asynctasq.contract.events import EventType, WorkerEvent
-from asynctasq.contract.serializer import Serializer
 from asynctasq.contract.settlements import Release
 from asynctasq.contract.traits import Guarantee
 from asynctasq.errors import AttemptsExhausted
 from asynctasq.runtime import heartbeat, housekeeping
-from asynctasq.runtime.attempt import Attempt, AttemptPreparer, CheckFrame
-from asynctasq.runtime.event_dispatcher import EventDispatcher
+from asynctasq.runtime.attempt import Attempt, AttemptPreparer
 from asynctasq.runtime.failed_handlers import FailedHandlers
-from asynctasq.runtime.failure_text import Redact
 from asynctasq.runtime.held_deliveries import HeldDeliveries, Interruption
 from asynctasq.runtime.lane import Lanes
 from asynctasq.runtime.lease_keeper import LeaseKeeper
 from asynctasq.runtime.outcomes import Outcomes
 from asynctasq.runtime.overseer import Overseer
+from asynctasq.runtime.process_attempts import PROCESS_KINDS, first_message
+from asynctasq.runtime.process_pool import ProcessPool, default_size
 from asynctasq.runtime.queue_order import QueueOrder
 from asynctasq.runtime.reserve_loop import ReserveLoop
 from asynctasq.runtime.settlement_buffer import SettlementBuffer
 from asynctasq.runtime.shutdown import Shutdown, StopStage, leave_process
 from asynctasq.runtime.task_runner import TaskRunner
 from asynctasq.runtime.watchdog import watch
+from asynctasq.runtime.worker_options import Surroundings
 from asynctasq.runtime.worker_settings import WorkerSettings
-from asynctasq.tasks.task_registry import TaskRegistry
 
 _logger = logging.getLogger("asynctasq.worker")
 
@@ -41,18 +39,6 @@ _TO_UNWIND = 0.8
 """Seconds that cancelled bodies have to end."""
 _TO_SETTLE = 0.8
 """Seconds that the last settlements have, once the grace is over."""
-
-
-class Surroundings(Struct, frozen=True, kw_only=True):
-    """What a worker is given by those who make it."""
-
-    driver: Driver
-    open_heartbeat_driver: Callable[[], Driver] | None
-    registry: TaskRegistry
-    serializers: Mapping[str, Serializer]
-    events: EventDispatcher
-    check_frame: CheckFrame | None
-    redact: Redact | None
 
 
 class WorkerRun:
@@ -64,6 +50,7 @@ class WorkerRun:
         given: Surroundings,
         shutdown: Shutdown,
         work: TaskGroup,
+        services: TaskGroup,
         make_event: Callable[[EventType], WorkerEvent],
         describe: Callable[[], dict[str, Any]],
     ) -> None:
@@ -71,37 +58,82 @@ class WorkerRun:
         self._given = given
         self._shutdown = shutdown
         self._work = work
+        self._services = services
         self._make_event = make_event
         self._describe = describe
         driver, events = given.driver, given.events
         self._in_thread = (
             given.open_heartbeat_driver is not None and Guarantee.SHARED_BETWEEN_PROCESSES in driver.traits.guarantees
         )
-        clock = self.clock = _clock(in_thread=self._in_thread)
+        self.clock = _clock(in_thread=self._in_thread)
+        self._reserve_ended = anyio.Event()
         self.held = HeldDeliveries()
         self.outcomes = Outcomes(driver, events, work, settings.worker_id, given.redact)
         self.handlers = FailedHandlers(work, settings.concurrency)
         self.settlements = SettlementBuffer(driver, self.held, on_settled=self.outcomes.settled)
-        self.runner = TaskRunner(
-            preparer=AttemptPreparer(
-                given.registry,
-                given.serializers,
-                settings.worker_id,
-                check_frame=given.check_frame,
-                redact=given.redact,
-                on_exhausted=self._exhausted,
-            ),
+        self.pool = self._new_pool(services)
+        self.runner = self._new_runner()
+        self.reserving = self._new_reserve_loop()
+        self.lanes = Lanes(
+            held=self.held,
+            settlements=self.settlements,
+            runner=self.runner,
+            clock=self.clock,
+            task_group=work,
+            on_slot_free=self.reserving.slot_freed,
+        )
+        self._keeper = LeaseKeeper(
+            self.held, lambda: self.settlements.in_flight, lease=settings.lease, clock=self.clock
+        )
+        self.overseer = Overseer(
+            held=self.held,
+            lanes=self.lanes,
+            settlements=self.settlements,
+            keeper=self._keeper,
+            clock=self.clock,
+            on_shrink=self.reserving.shrink,
+            on_released=self.reserving.give_back,
+        )
+
+    def _new_pool(self, services: TaskGroup) -> ProcessPool:
+        settings, given = self._settings, self._given
+        start = first_message(
+            os.getpid(),
+            given.apps,
+            given.registry,
+            setup=given.child_setup,
+            max_result_bytes=given.driver.traits.limits.max_payload_bytes,
+        )
+        size = min(settings.process_pool_size or default_size(), settings.concurrency)
+        return ProcessPool(services, start, size=size, max_tasks_per_child=settings.max_tasks_per_child)
+
+    def _new_runner(self) -> TaskRunner:
+        settings, given = self._settings, self._given
+        preparer = AttemptPreparer(
+            given.registry,
+            given.serializers,
+            settings.worker_id,
+            check_frame=given.check_frame,
+            redact=given.redact,
+            on_exhausted=self._exhausted,
+        )
+        return TaskRunner(
+            preparer=preparer,
+            pool=self.pool,
             held=self.held,
             failed_handlers=self.handlers,
-            limits=driver.traits.limits,
-            clock=clock,
+            limits=given.driver.traits.limits,
+            clock=self.clock,
             concurrency=settings.concurrency,
-            keep_all_results=settings.keep_all_results,
+            keep_all_results=settings.keep_completed_tasks,
             redact=given.redact,
-            on_start=self.outcomes.started if events.active else None,
+            on_start=self.outcomes.started if given.events.active else None,
         )
-        self.reserving = ReserveLoop(
-            driver,
+
+    def _new_reserve_loop(self) -> ReserveLoop:
+        settings = self._settings
+        return ReserveLoop(
+            self._given.driver,
             self.held,
             QueueOrder(settings.queues, settings.weights),
             queues=list(settings.queues),
@@ -109,36 +141,19 @@ class WorkerRun:
             concurrency=settings.concurrency,
             lease=settings.lease,
             poll_interval=settings.poll_interval,
-            clock=clock,
+            clock=self.clock,
             most=settings.max_tasks,
             burst=settings.burst,
             on_done=self._done,
             pending_handlers=lambda: self.handlers.pending,
         )
-        self.lanes = Lanes(
-            held=self.held,
-            settlements=self.settlements,
-            runner=self.runner,
-            clock=clock,
-            task_group=work,
-            on_slot_free=self.reserving.slot_freed,
-        )
-        self._keeper = LeaseKeeper(self.held, lambda: self.settlements.in_flight, lease=settings.lease, clock=clock)
-        self.overseer = Overseer(
-            held=self.held,
-            lanes=self.lanes,
-            settlements=self.settlements,
-            keeper=self._keeper,
-            clock=clock,
-            on_shrink=self.reserving.shrink,
-            on_released=self.reserving.give_back,
-        )
-        self._reserve_ended = anyio.Event()
 
-    def start_services(self, services: TaskGroup) -> None:
+    def start_services(self) -> None:
         """Start what goes on until the very end, the grace included."""
-        settings, given = self._settings, self._given
+        settings, given, services = self._settings, self._given, self._services
         driver = given.driver
+        if any(definition.kind in PROCESS_KINDS for definition in given.registry):
+            self.pool.warm_up()
         services.start_soon(self.overseer.run, name="asynctasq overseer")
         if self._in_thread and given.open_heartbeat_driver is not None:
             services.start_soon(heartbeat.beat_in_thread, self._keeper, given.open_heartbeat_driver)
@@ -166,7 +181,9 @@ class WorkerRun:
         self._work.cancel_scope.cancel()
 
     async def release_rest(self) -> None:
-        """After the task group has ended: give back what is still held. Without effect after a regular end."""
+        """After the task group has ended: end the child processes, and give back what is still held, which is nothing
+        after a regular end."""
+        await self.pool.close()
         for held in list(self.held.table.values()):
             self.settlements.add(held, Release(receipt=held.delivery.receipt))
         self.settlements.close(anyio.current_time() + _TO_SETTLE)

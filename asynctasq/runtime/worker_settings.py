@@ -30,9 +30,11 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     heartbeat_interval: float = 60.0
     """Between two worker_heartbeat events."""
     burst: bool = False
+    process_pool_size: int | None = None
+    max_tasks_per_child: int | None = None
     handle_signals: bool = True
     exit_when_stuck: bool = False
-    keep_all_results: bool = False
+    keep_completed_tasks: bool = False
     blocked_loop_after: float | None = 2.0
     connect_patience: float = 10.0
 
@@ -75,8 +77,9 @@ def checked(settings: WorkerSettings) -> WorkerSettings:
     except InvalidArgument as error:
         raise ConfigurationError(str(error)) from None
     whole("concurrency", settings.concurrency, least=1)
-    if settings.max_tasks is not None:
-        whole("max_tasks", settings.max_tasks, least=1)
+    for name in ("max_tasks", "process_pool_size", "max_tasks_per_child"):
+        if getattr(settings, name) is not None:
+            whole(name, getattr(settings, name), least=1)
     for name in ("lease", "poll_interval", "heartbeat_interval"):
         _seconds(name, getattr(settings, name), positive=True)
     _seconds("grace", settings.grace, positive=False)

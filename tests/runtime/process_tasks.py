@@ -1,0 +1,130 @@
+"""Process tasks for the tests: imported by the worker and by the children of its pool."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+import anyio
+
+from asynctasq.errors import Discard, RetryLater
+from asynctasq.tasks.current_task import current_task
+from asynctasq.tasks.function_task import task
+from asynctasq.tasks.task_kinds import AsyncProcessTask, SyncProcessTask
+
+
+@task(name="process.pid", process=True, keep_result=300)
+def pid() -> int:
+    print("what a task prints does not disturb the protocol")
+    return os.getpid()
+
+
+@task(name="process.loop", process=True, keep_result=300)
+async def loop() -> tuple[int, int]:
+    await asyncio.sleep(0)
+    return os.getpid(), id(asyncio.get_running_loop())
+
+
+@task(name="process.anyio_loop", process=True, keep_result=300)
+async def anyio_in_child(seconds: float) -> str:
+    async with anyio.create_task_group() as group:
+        group.start_soon(anyio.sleep, seconds)
+    return current_task().id
+
+
+@task(name="process.busy", process=True, keep_result=300)
+def busy(seconds: float) -> tuple[float, float]:
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        pass
+    return started, time.monotonic()
+
+
+@task(name="process.end", process=True, keep_result=300)
+def end(how: str) -> Any:
+    match how:
+        case "exit":
+            os._exit(7)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "segfault":
+            ctypes.string_at(0)
+        case "sys.exit":
+            sys.exit(3)
+        case "value":
+            error = ValueError("no good \ud800")
+            error.add_note("order 4711")
+            raise error
+        case "later":
+            raise RetryLater(120.0)
+        case "discard":
+            raise Discard("not needed")
+        case "large":
+            return bytes(1_000_000)
+        case "unencodable":
+            return object()
+        case _:
+            return how
+    return None
+
+
+@task(name="process.end_async", process=True)
+async def end_async(how: str) -> None:
+    await asyncio.sleep(0)
+    if how == "cancelled":
+        raise asyncio.CancelledError
+    if how == "interrupt":
+        raise KeyboardInterrupt
+    raise SystemExit(4)
+
+
+class Choosy(SyncProcessTask[None]):
+    config = {"name": "process.Choosy"}  # noqa: RUF012
+
+    path: str
+
+    def execute(self) -> None:
+        raise PermissionError("never again")
+
+    def should_retry(self, exception: Exception) -> bool:
+        note(self.path, "should_retry", type(exception).__name__)
+        return not isinstance(exception, PermissionError)
+
+    def failed(self, exception: Exception) -> None:
+        note(self.path, "failed", type(exception).__name__, str(exception))
+
+
+class Sleeper(AsyncProcessTask[None]):
+    config = {"name": "process.Sleeper"}  # noqa: RUF012
+
+    path: str
+    seconds: float
+
+    async def execute(self) -> None:
+        note(self.path, "start", self._current_attempt)
+        await asyncio.sleep(self.seconds)
+        note(self.path, "end", self._current_attempt)
+
+
+@task(name="process.block", process=True)
+def block(path: str, seconds: float) -> None:
+    note(path, "start", current_task().attempt)
+    time.sleep(seconds)
+    note(path, "end", current_task().attempt)
+
+
+def note(path: str, *what: object) -> None:
+    """Append a line, with the process that wrote it."""
+    with open(path, "a") as file:
+        file.write(" ".join(str(part) for part in (os.getpid(), *what)) + "\n")
+
+
+def notes(path: str) -> list[list[str]]:
+    """The lines so far."""
+    if not os.path.exists(path):
+        return []
+    with open(path) as file:
+        return [line.split() for line in file]
