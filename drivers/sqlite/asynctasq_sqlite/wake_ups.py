@@ -35,12 +35,20 @@ class SQLiteWakeUpStream:
         """The last version of the database that was looked at."""
         self._is_told = False
         self._signal = anyio.Event()
+        self._has_news = True
+        """There were writes since the last look."""
         self._look_until = 0.0
+        """While a commit may be under way."""
+        self._next_look = 0.0
         self._pause = _SHORTEST_PAUSE
+        """Until the next look, if this one is too early."""
+        self._least_pause = _SHORTEST_PAUSE
+        """Grows with every commit that brought nothing, so that busy neighbours cost little."""
 
     async def begin(self) -> None:
         """From here on no commit is missed."""
         self._seen = await self._open_store().reader.run(_version)
+        self._next_look = anyio.current_time()
         self._expect_commit()
 
     def tell(self, queues: frozenset[str]) -> None:
@@ -64,55 +72,65 @@ class SQLiteWakeUpStream:
         deadline = anyio.current_time() + timeout
         while True:
             store = self._open_store()
-            if self._is_told or await self._sees_work(store):
+            self._take_news()
+            now = anyio.current_time()
+            if self._next_look <= now < self._look_until:
+                self._is_told |= await self._look(store)
+                now = anyio.current_time()
+            if self._is_told:
                 self._is_told = False
                 return True
-            left = deadline - anyio.current_time()
-            if left <= 0:
+            if deadline <= now:
                 return False
-            await self._rest(min(left, self._pause_now()))
+            pause = min(deadline - now, self._watch.seconds_to_next_look())
+            if now < self._look_until:
+                pause = min(pause, max(self._next_look - now, 0))
+            await self._rest(pause)
 
-    async def _sees_work(self, store: Store) -> bool:
+    def _take_news(self) -> None:
         try:
             if self._watch.take_change():
                 self._expect_commit()
         except OSError as error:
             raise DriverUnavailable(f"the database's log can't be watched any more: {error}. Listen again") from error
-        if anyio.current_time() >= self._look_until:
-            return False
 
+    def _expect_commit(self) -> None:
+        now = anyio.current_time()
+        if now >= self._look_until:
+            self._least_pause = _SHORTEST_PAUSE
+        self._has_news = True
+        self._look_until = now + _COMMIT_SHOWS_WITHIN
+        self._next_look += self._least_pause - self._pause
+        self._pause = self._least_pause
+
+    async def _look(self, store: Store) -> bool:
         def look(session: Session) -> tuple[int, bool]:
             version = _version(session)
             if version == self._seen:
                 return version, False
             return version, bool(session.value("any_ready", self._wanted, session.now))
 
-        self._seen, has_work = await store.reader.run(look)
+        self._has_news = False
+        version, has_work = await store.reader.run(look)
+        if has_work:
+            self._least_pause = self._pause = _SHORTEST_PAUSE
+        else:
+            if version != self._seen:
+                self._least_pause = min(self._least_pause * 2, _LONGEST_PAUSE)
+            self._pause = min(max(self._pause * 2, self._least_pause), _LONGEST_PAUSE)
+        self._seen = version
+        self._next_look = anyio.current_time() + self._pause
         return has_work
 
-    def _expect_commit(self) -> None:
-        now = anyio.current_time()
-        if now >= self._look_until:
-            self._pause = _SHORTEST_PAUSE
-        self._look_until = now + _COMMIT_SHOWS_WITHIN
-
-    def _pause_now(self) -> float:
-        pause = self._watch.seconds_to_next_look()
-        if anyio.current_time() < self._look_until:
-            pause = min(pause, self._pause)
-            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
-        return pause
-
     async def _rest(self, seconds: float) -> None:
-        # While a commit is awaited, further writes are no news: they would only have the same looked at more often.
-        is_looking = anyio.current_time() < self._look_until
-        if not is_looking:
+        is_notified = not self._has_news or anyio.current_time() >= self._look_until
+        if is_notified:
             self._watch.signal_changes(self._signal.set)
         try:
             with anyio.move_on_after(seconds):
                 await self._signal.wait()
         finally:
-            if not is_looking:
+            if is_notified:
                 self._watch.signal_changes(None)
         if self._signal.is_set():
             self._signal = anyio.Event()
