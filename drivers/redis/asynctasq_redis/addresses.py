@@ -28,7 +28,7 @@ class Address(abc.ABC):
 
     def _connection_to(self, host: str, port: int) -> NativeConnection:
         kind = SSLConnection if self._location.is_tls else Connection
-        return cast(NativeConnection, kind(host=host, port=port, **self._options))
+        return cast(NativeConnection, kind(host=host, port=port, socket_keepalive=True, **self._options))
 
     @abc.abstractmethod
     async def new_connection(self) -> NativeConnection:
@@ -164,8 +164,9 @@ def _common_options(settings: RedisConfig, location: Location) -> dict[str, Any]
             "ssl_ca_certs": settings.ssl_ca_certs,
             "ssl_certfile": settings.ssl_certfile,
             "ssl_keyfile": settings.ssl_keyfile,
-            "ssl_password": settings.ssl_keyfile_password,
             "ssl_cert_reqs": settings.ssl_cert_reqs,
             "ssl_check_hostname": settings.ssl_check_hostname and settings.ssl_cert_reqs != "none",
         }
+        if settings.ssl_keyfile_password is not None:  # not known to redis-py 6
+            options["ssl_password"] = settings.ssl_keyfile_password
     return options
