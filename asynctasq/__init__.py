@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from asynctasq.runtime.dispatcher import Dispatcher as Dispatcher
     from asynctasq.runtime.worker import Worker as Worker
     from asynctasq.serializers.msgpack_serializer import MsgpackSerializer
+    from asynctasq.serializers.type_hooks import AsyncTypeHook as AsyncTypeHook
     from asynctasq.serializers.type_hooks import HookRegistry as HookRegistry
     from asynctasq.serializers.type_hooks import TypeHook as TypeHook
     from asynctasq.tasks.base_task import BaseTask as BaseTask
@@ -83,7 +84,8 @@ def init(
         tortoise_config: What the Tortoise integration initializes with.
         url: One URL for all: its scheme picks the driver.
         event_sinks: As `event_emitters`.
-        groups: More settings and groups by name; they win over `config_overrides`.
+        groups: More settings and groups by name; they win over `config_overrides`. `type_hooks=[...]` are how the
+            application's own types travel, `sqlalchemy_engine=` is disposed by `cleanup()`.
 
     Raises:
         ConfigurationError: an unknown or wrong setting; the message says where it was found and what is allowed.

@@ -18,6 +18,7 @@ from asynctasq.runtime.client_events import ClientEvents
 from asynctasq.runtime.connections import Connections
 from asynctasq.runtime.emitter_sink import as_event_sink
 from asynctasq.runtime.routing_dispatcher import RoutingDispatcher, is_event_loop_running, transaction
+from asynctasq.serializers.type_hooks import HookRegistry
 from asynctasq.serializers.value_serializer import ValueSerializer
 from asynctasq.tasks.dispatcher_slot import fill_dispatcher_slot
 
@@ -26,8 +27,8 @@ __all__ = ["Application", "application", "cleanup", "get_dispatcher", "init", "r
 T = TypeVar("T")
 
 _CLEANUP_WITHIN = 10.0
-_OBJECTS = ("sqlalchemy_engine", "tortoise_orm")
-"""Overrides that are objects for the integrations rather than settings."""
+_OBJECTS = ("sqlalchemy_engine", "tortoise_orm", "type_hooks")
+"""Overrides that are objects rather than settings."""
 
 
 class Application:
@@ -40,12 +41,15 @@ class Application:
         event_sinks: Iterable[object] = (),
         sqlalchemy_engine: Any = None,
         tortoise_config: Any = None,
+        type_hooks: HookRegistry | None = None,
     ) -> None:
-        """`event_sinks` come in addition to those that the configuration switches on."""
+        """`event_sinks` come in addition to those that the configuration switches on; `type_hooks` are how the
+        application's own types travel."""
         self.config = config
         self.registry = PluginRegistry()
         self.sqlalchemy_engine = sqlalchemy_engine
         self.tortoise_config = tortoise_config
+        self.type_hooks = HookRegistry() if type_hooks is None else type_hooks
         self._own_sinks = [as_event_sink(sink) for sink in event_sinks]
         self._background = BackgroundLoop(on_stop=self._stop_background)
         self._events: ClientEvents | None = None
@@ -73,8 +77,12 @@ class Application:
         Raises:
             ConfigurationError: it is not installed, or unusable.
         """
-        serializer = self.config.open_serializer(registry=self.registry)
+        return self.equipped(self.config.open_serializer(registry=self.registry))
+
+    def equipped(self, serializer: Serializer) -> Serializer:
+        """The serializer, with the application's type hooks and the extensions of the plugins in use."""
         if isinstance(serializer, ValueSerializer):
+            serializer.registry = self.type_hooks
             serializer.use_extensions(self.registry.encode_extension, self.registry.decode_extension)
         return serializer
 
@@ -127,7 +135,8 @@ def init(
         tortoise_config: What the Tortoise integration initializes with.
         url: One URL for all: its scheme picks the driver.
         event_sinks: As `event_emitters`.
-        groups: More settings and groups by name; they win over `config_overrides`.
+        groups: More settings and groups by name; they win over `config_overrides`. `type_hooks=[...]` are how the
+            application's own types travel, `sqlalchemy_engine=` is disposed by `cleanup()`.
 
     Raises:
         ConfigurationError: an unknown or wrong setting; the message says where it was found and what is allowed.
@@ -143,6 +152,7 @@ def init(
         event_sinks=[*(event_emitters or ()), *(event_sinks or ())],
         sqlalchemy_engine=objects["sqlalchemy_engine"],
         tortoise_config=objects["tortoise_orm"] if tortoise_config is None else tortoise_config,
+        type_hooks=_hook_registry(objects["type_hooks"]),
     )
     if before is not None:
         before.stop_background()
@@ -194,6 +204,16 @@ def run(main: Coroutine[Any, Any, T]) -> T:
             await cleanup()
 
     return run_event_loop(run_and_clean_up)
+
+
+def _hook_registry(hooks: Any) -> HookRegistry | None:
+    """A registry as it is; of single hooks one is made."""
+    if hooks is None or isinstance(hooks, HookRegistry):
+        return hooks
+    registry = HookRegistry()
+    for hook in hooks:
+        registry.register(hook)
+    return registry
 
 
 async def _dispose(engine: Any) -> None:

@@ -90,6 +90,10 @@ class DeserializationError(AsyncTasqError):
     """Stored bytes cannot be decoded, or do not fit the task's annotations."""
 
 
+class NeedsLoading(DeserializationError):
+    """Stored bytes refer to values that have to be loaded first, such as rows of the application's database."""
+
+
 # -- definitions ---------------------------------------------------------------------------------------------------
 
 

@@ -46,6 +46,7 @@ HOMES: dict[str, str] = {
     # serializers
     "BaseSerializer": "asynctasq.contract.serializer:Serializer",
     "MsgspecSerializer": "asynctasq.serializers.msgpack_serializer:MsgpackSerializer",
+    "AsyncTypeHook": "asynctasq.serializers.type_hooks:AsyncTypeHook",
     "TypeHook": "asynctasq.serializers.type_hooks:TypeHook",
     "HookRegistry": "asynctasq.serializers.type_hooks:HookRegistry",
     # the terminal

@@ -8,6 +8,8 @@ bytes, list, dict).
 import abc
 from typing import Any, Generic, TypeVar
 
+from asynctasq.errors import NeedsLoading
+
 T = TypeVar("T")
 
 
@@ -34,6 +36,26 @@ class TypeHook(abc.ABC, Generic[T]):
     @abc.abstractmethod
     def decode(self, data: Any) -> T:
         """The value again, from what `encode` made of it."""
+
+
+class AsyncTypeHook(TypeHook[T]):
+    """A hook whose values have to be fetched: they travel as a reference, and are loaded before the task runs.
+
+    All references of one task are loaded at the same time, and equal ones once.
+    """
+
+    def decode(self, data: Any) -> T:
+        """Never called: there is nothing to await here."""
+        raise NeedsLoading(f"values of {self.type_key!r} are loaded by `decode_async`")
+
+    @abc.abstractmethod
+    async def decode_async(self, data: Any) -> T:
+        """Load the value that `data` refers to.
+
+        Raises:
+            DeserializationError: it does not exist any more. No retry brings it back.
+            Exception: any other means that it can't be loaded now; it is tried again later.
+        """
 
 
 class HookRegistry:

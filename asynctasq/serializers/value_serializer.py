@@ -1,7 +1,7 @@
 """What the two built-in serializers have in common."""
 
 import abc
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Protocol
 
 from asynctasq.contract.serializer import Serializer
@@ -9,7 +9,8 @@ from asynctasq.errors import DeserializationError, SerializationError
 from asynctasq.serializers import tagged_types as tags
 from asynctasq.serializers.error_places import place_of_error
 from asynctasq.serializers.flattening import Flattener, MakeTagged
-from asynctasq.serializers.type_hooks import HookRegistry
+from asynctasq.serializers.loaded_values import LoadedValues
+from asynctasq.serializers.type_hooks import AsyncTypeHook, HookRegistry
 
 
 class TaggedValue(Protocol):
@@ -43,6 +44,7 @@ class ValueSerializer(Serializer):
         self.registry = HookRegistry() if registry is None else registry
         self._encode_extension: EncodeExtension | None = None
         self._decode_extension: DecodeExtension | None = None
+        self._loaded: LoadedValues | None = None
         self._flattener = self.flattener_type(self._find_extension)
 
     def use_extensions(self, encode: EncodeExtension | None, decode: DecodeExtension | None) -> None:
@@ -50,6 +52,22 @@ class ValueSerializer(Serializer):
         self._encode_extension = encode
         self._decode_extension = decode
         self._flattener.forget()
+
+    def loader(self, wanted: Any) -> Callable[[bytes], Awaitable[Any]]:
+        """Like `decoder`, for bytes of which the decoder raised `NeedsLoading`: it loads what they refer to.
+
+        What a hook raises comes through as it is.
+        """
+
+        async def load(body: bytes) -> Any:
+            loading = type(self)(self.registry)
+            loading.use_extensions(self._encode_extension, self._decode_extension)
+            loading._loaded = LoadedValues()
+            loading.decoder(Any)(body)
+            await loading._loaded.load()
+            return loading.decoder(wanted)(body)
+
+        return load
 
     @abc.abstractmethod
     def encode_plain(self, plain: Any) -> bytes:
@@ -85,6 +103,8 @@ class ValueSerializer(Serializer):
         if hook is not None:
             if not hook.can_decode(data):
                 raise DeserializationError(f"the hook for {name!r} refuses the data")
+            if self._loaded is not None and isinstance(hook, AsyncTypeHook):
+                return self._loaded.value(hook, data)
             return hook.decode(data)
         boxed = None if self._decode_extension is None else self._decode_extension(name, data)
         if boxed is None:

@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from types import NoneType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from msgspec import UNSET
 
 from asynctasq.contract.serializer import Serializer
+from asynctasq.errors import DeserializationError
 from asynctasq.tasks.current_task import CurrentTask
 from asynctasq.tasks.parameters import Arguments, Parameters
 from asynctasq.tasks.task_naming import SourcePlace
@@ -28,6 +29,15 @@ class TaskKind(Enum):
     """In a child process."""
     ASYNC_PROCESS = "async_process"
     """In a child process, on its warm event loop."""
+
+
+@runtime_checkable
+class LoadsValues(Protocol):
+    """A serializer that can load what stored bytes refer to."""
+
+    def loader(self, wanted: Any) -> Callable[[bytes], Awaitable[Any]]:
+        """Like `Serializer.decoder`, and asynchronous."""
+        ...
 
 
 class TaskInstance(Protocol):
@@ -128,12 +138,25 @@ class TaskDefinition:
 
         Raises:
             DeserializationError: they are malformed, or do not fit the parameters.
+            NeedsLoading: they refer to values that `load_arguments` has to load.
         """
         decoder = self._argument_decoders.get(serializer)
         if decoder is None:
             decoder = serializer.decoder(self.parameters.arguments_type())
             self._argument_decoders[serializer] = decoder
         return self.parameters.arguments(decoder(body))
+
+    async def load_arguments(self, serializer: Serializer, body: bytes) -> Arguments:
+        """The arguments of a body of which `decode_arguments` raised `NeedsLoading`: what they refer to is loaded.
+
+        Raises:
+            DeserializationError: they do not fit, or what they refer to does not exist any more.
+            Exception: what they refer to can't be loaded now.
+        """
+        if not isinstance(serializer, LoadsValues):
+            raise DeserializationError(f"the serializer {serializer.content_type!r} can't load values")
+        decoded = await serializer.loader(self.parameters.arguments_type())(body)
+        return self.parameters.arguments(decoded)
 
     def new_instance(self, arguments: Arguments, current: CurrentTask) -> TaskInstance:
         """A fresh instance for one attempt. Whatever the class's own `__init__` raises comes through."""

@@ -26,6 +26,7 @@ from asynctasq.errors import (
     RunningEventLoop,
     UnknownTask,
 )
+from asynctasq.runtime.frame import decode_frame
 from asynctasq.tasks.task_handle import TaskHandle
 from asynctasq.tasks.task_ids import new_task_id
 
@@ -384,3 +385,36 @@ def test_the_dispatcher_of_the_application(memory: str) -> None:
         return (await (await get_dispatcher().dispatch(hello("a"), queue="q")).record()).queue
 
     assert run(main()) == "q"
+
+
+class Money:
+    def __init__(self, cents: int) -> None:
+        self.cents = cents
+
+
+class MoneyHook(asynctasq.TypeHook[Money]):
+    type_key = "money"
+
+    def can_encode(self, obj: Any) -> bool:
+        return isinstance(obj, Money)
+
+    def encode(self, obj: Money) -> int:
+        return obj.cents
+
+    def decode(self, data: int) -> Money:
+        return Money(data)
+
+
+def test_the_applications_own_types_travel(memory: str) -> None:
+    """Type hooks given to init are those of every serializer of the application."""
+    init(url=memory, type_hooks=[MoneyHook()])
+
+    @task
+    def pay(amount: Money) -> None: ...
+
+    async def main() -> bytes:
+        return (await (await pay(Money(5)).dispatch()).record()).payload
+
+    frame = decode_frame(run(main()))
+    arguments = pay.definition.decode_arguments(application().open_serializer(), frame.body)
+    assert arguments.by_name["amount"].cents == 5

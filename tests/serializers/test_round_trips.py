@@ -198,8 +198,9 @@ def test_subtypes_of_plain_types_travel_as_the_plain_type(serializer: Serializer
 
 
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.decimals(allow_nan=False) | st.uuids()
-    | st.datetimes() | st.dates() | st.times() | st.timedeltas() | st.sampled_from(["$asynctasq"]),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.uuids()
+    | st.decimals(allow_nan=False) | st.datetimes() | st.dates() | st.times() | st.timedeltas()
+    | st.sampled_from(["$asynctasq"]),
     lambda children: st.lists(children) | st.dictionaries(st.text() | st.just("$asynctasq"), children)
     | st.tuples(children, children) | st.sets(st.integers()) | st.frozensets(st.text()),
     max_leaves=20,

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import anyio
 import pytest
 
-from asynctasq.errors import DeserializationError, SerializationError
+from asynctasq import task
+from asynctasq.errors import DeserializationError, NeedsLoading, SerializationError
 from asynctasq.serializers.json_serializer import JsonSerializer
 from asynctasq.serializers.msgpack_serializer import MsgpackSerializer
-from asynctasq.serializers.type_hooks import HookRegistry, TypeHook
+from asynctasq.serializers.type_hooks import AsyncTypeHook, HookRegistry, TypeHook
 from asynctasq.serializers.value_serializer import ValueSerializer
 
 MAKERS: list[Callable[..., ValueSerializer]] = [MsgpackSerializer, JsonSerializer]
@@ -146,3 +148,70 @@ def test_plugins_are_asked_after_the_hooks(make: Callable[..., ValueSerializer])
     serializer.use_extensions(None, None)
     with pytest.raises(DeserializationError, match="plugin"):
         serializer.decoder(Any)(body)
+
+
+class Row:
+    """A row of a database."""
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+
+
+class RowHook(AsyncTypeHook[Row]):
+    """Rows travel as their keys. All loads have to be under way before one of them ends."""
+
+    type_key = "row"
+
+    def __init__(self, expected: int = 1) -> None:
+        self.loaded: list[int] = []
+        self._expected = expected
+        self._all_here = anyio.Event()
+
+    def can_encode(self, obj: Any) -> bool:
+        return isinstance(obj, Row)
+
+    def encode(self, obj: Row) -> int:
+        return obj.key
+
+    async def decode_async(self, data: int) -> Row:
+        self.loaded.append(data)
+        if len(self.loaded) == self._expected:
+            self._all_here.set()
+        await self._all_here.wait()
+        if data < 0:
+            raise DeserializationError(f"row {data} was deleted")
+        return Row(data)
+
+
+@task
+async def with_rows(first: Row, others: list[Row], note: Any = None) -> None: ...
+
+
+@both
+@pytest.mark.anyio
+async def test_references_are_loaded_together(make: Callable[..., ValueSerializer]) -> None:
+    """Values of an AsyncTypeHook travel as references, and come back loaded: in parallel, equal ones once."""
+    hook = RowHook(expected=2)
+    serializer = make(registry(hook))
+    definition = with_rows.definition
+    body = serializer.encode(with_rows(Row(1), [Row(2), Row(1)], {3}).__task_call__.arguments)
+    with pytest.raises(NeedsLoading, match="'row'"):
+        definition.decode_arguments(serializer, body)
+    with anyio.fail_after(5):
+        arguments = (await definition.load_arguments(serializer, body)).by_name
+    assert [arguments["first"].key, *(row.key for row in arguments["others"])] == [1, 2, 1]
+    assert (arguments["note"], sorted(hook.loaded)) == ({3}, [1, 2])
+    assert arguments["first"] is arguments["others"][1]
+
+
+@both
+@pytest.mark.anyio
+async def test_what_can_not_be_loaded_is_said_as_it_is(make: Callable[..., ValueSerializer]) -> None:
+    """The hook's own error comes through: a row that is gone is told from a database that is down."""
+    serializer = make(registry(RowHook(expected=2)))
+    body = serializer.encode({"first": Row(-1), "others": [Row(2)]})
+    with pytest.raises(DeserializationError, match="row -1 was deleted"):
+        await with_rows.definition.load_arguments(serializer, body)
+    wrong = make(registry(RowHook())).encode({"first": Row(1), "others": 3})
+    with pytest.raises(DeserializationError, match="others"):
+        await with_rows.definition.load_arguments(make(registry(RowHook())), wrong)
