@@ -1,6 +1,5 @@
 """How the conformance suite reaches the PostgreSQL driver."""
 
-import os
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -14,6 +13,8 @@ from asynctasq_postgres.settings import PostgresConfig
 from asynctasq_postgres.storage_names import StorageNames
 
 from asynctasq.driver_api import Driver
+
+from .servers import SERVER_URL, PostgresServer, skip_without_binary
 
 SCHEMA = "asynctasq_tests"
 TABLES = ("task", "finished", "journal", "known", "totals", "paused", "reports")
@@ -77,8 +78,8 @@ class PostgresHarness(DriverHarness):
         }
     )
 
-    def __init__(self, url: str | None = None) -> None:
-        self._url = url or os.environ.get("ASYNCTASQ_TEST_POSTGRES_URL", "postgresql://root@127.0.0.1:5432/test")
+    def __init__(self, url: str = SERVER_URL) -> None:
+        self._url = url
         parts = urlsplit(self._url)
         self.address = (parts.hostname or "127.0.0.1", parts.port or 5432)
         self._drivers: weakref.WeakSet[PostgresDriver] = weakref.WeakSet()
@@ -131,3 +132,30 @@ class PostgresHarness(DriverHarness):
             yield connection
         finally:
             await connection.close()
+
+
+class PrivatePostgresHarness(PostgresHarness):
+    """A server of its own, started with the first use, which is killed and started again as a test of the suite
+    likes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._server: PostgresServer | None = None
+
+    def start(self) -> None:
+        """Start the server."""
+        skip_without_binary()
+        self._server = PostgresServer()
+        self._server.start()
+        self._url = self._server.url
+        self.address = ("127.0.0.1", self._server.port)
+
+    def stop(self) -> None:
+        """Remove the server."""
+        if self._server is not None:
+            self._server.remove()
+
+    async def restart_backend(self) -> None:
+        assert self._server is not None
+        self._server.kill()
+        self._server.start()
