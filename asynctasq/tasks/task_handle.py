@@ -20,6 +20,7 @@ else:
 
     ResultT = TypeVar("ResultT")
 
+_ENDED = frozenset({TaskState.COMPLETED, TaskState.DEAD, TaskState.CANCELLED})
 _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.25
 
@@ -99,7 +100,7 @@ class TaskHandle(str, Generic[ResultT]):
                 raise ResultNotKept(
                     f"task {self.id} is not in the store: it ended and was not kept (keep_result), or never existed"
                 )
-            if details.finished_at is not None:
+            if details.state in _ENDED:
                 return self._outcome(details)
             if deadline is not None:
                 left = deadline - anyio.current_time()
