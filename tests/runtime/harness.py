@@ -1,5 +1,6 @@
 """What the tests of the runtime share: a store, a worker on it, and a driver that misbehaves on demand."""
 
+import inspect
 import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -14,6 +15,7 @@ from asynctasq.memory import MemoryDriver
 from asynctasq.runtime.frame import Headers, encode_frame, encode_headers
 from asynctasq.runtime.worker import Worker
 from asynctasq.serializers.msgpack_serializer import MsgpackSerializer
+from asynctasq.tasks.task_registry import TaskRegistry, default_registry
 
 QUEUE = "default"
 EPOCH = 1_700_000_000.0
@@ -88,6 +90,8 @@ class Bench:
         self.driver = driver
         self._patience = patience
         self.serializer = MsgpackSerializer()
+        self.registry = TaskRegistry()
+        """What a worker of this bench knows: the tasks that were enqueued here."""
 
     async def enqueue(self, task: Any, *, id: str | None = None, headers: Headers | None = None, **options: Any) -> str:
         """Store one call of a task: an invocation of a function or an instance of a class."""
@@ -99,6 +103,8 @@ class Bench:
     async def enqueue_payload(self, name: str, payload: bytes, *, id: str | None = None, **options: Any) -> str:
         """Store any payload under any name."""
         options.setdefault("keep_for", 3600.0)
+        if (definition := default_registry.get(name)) is not None:
+            self.registry.register(definition)
         task = NewTask(
             id=id or uuid.uuid4().hex, queue=options.pop("queue", QUEUE), name=name, payload=payload, **options
         )
@@ -111,15 +117,24 @@ class Bench:
 
     async def until(self, id: str, *states: TaskState) -> TaskRecord:
         """Wait until a task is in one of these states."""
+        await self.eventually(self._in_state, id, states)
+        return await self.record(id)
+
+    async def _in_state(self, id: str, states: tuple[TaskState, ...]) -> bool:
+        return (await self.record(id)).state in states
+
+    async def eventually(self, condition: Callable[..., Any], *arguments: Any) -> None:
+        """Wait until a condition holds."""
         with anyio.fail_after(self._patience):
             while True:
-                record = await self.record(id)
-                if record.state in states:
-                    return record
+                holds = condition(*arguments)
+                if await holds if inspect.isawaitable(holds) else holds:
+                    return
                 await anyio.sleep(0.01)
 
     def worker(self, **options: Any) -> Worker:
         options.setdefault("serializer", self.serializer)
+        options.setdefault("registry", self.registry)
         options.setdefault("handle_signals", False)
         options.setdefault("blocked_loop_after", None)
         options.setdefault("worker_id", "worker-1")

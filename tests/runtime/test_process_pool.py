@@ -151,9 +151,7 @@ async def test_the_end_of_the_worker_kills_and_releases(bench: Bench, path: str)
     """P12: a process task that does not end within the grace is killed and released, without burning an attempt."""
     id = await bench.enqueue(tasks.block(path, 60.0))
     async with bench.working(process_pool_size=1, grace=0.2):
-        with anyio.fail_after(30):
-            while not tasks.notes(path):
-                await anyio.sleep(0.02)
+        await bench.eventually(tasks.notes, path)
     record = await bench.record(id)
     assert (record.state, record.attempts) == (TaskState.READY, 0)
     [[pid, *_]] = tasks.notes(path)
@@ -164,9 +162,7 @@ async def test_cancellation_kills_the_child(bench: Bench, path: str) -> None:
     """A running process task whose cancellation is requested is killed with the next heartbeat, and cancelled."""
     id = await bench.enqueue(tasks.block(path, 60.0))
     async with bench.working(process_pool_size=1, lease=1.0):
-        with anyio.fail_after(30):
-            while not tasks.notes(path):
-                await anyio.sleep(0.02)
+        await bench.eventually(tasks.notes, path)
         await bench.driver.cancel_many([id])
         assert (await bench.until(id, TaskState.CANCELLED)).reason == "cancelled"
 
@@ -187,18 +183,15 @@ anyio.run(main)
 """
 
 
-async def test_no_child_outlives_its_worker(path: str) -> None:
+async def test_no_child_outlives_its_worker(bench: Bench, path: str) -> None:
     """When the worker is killed with SIGKILL, its busy children end as well."""
     async with await anyio.open_process([sys.executable, "-c", _ORPHAN, path], stdout=PIPE, stderr=None) as worker:
-        with anyio.fail_after(30):
-            while not tasks.notes(path):
-                await anyio.sleep(0.02)
+        await bench.eventually(tasks.notes, path)
         worker.send_signal(signal.SIGKILL)
         await worker.wait()
         [[pid, *_]] = tasks.notes(path)
         with anyio.fail_after(2):
-            while _is_alive(int(pid)):
-                await anyio.sleep(0.02)
+            await bench.eventually(lambda: not _is_alive(int(pid)))
 
 
 def _is_alive(pid: int) -> bool:

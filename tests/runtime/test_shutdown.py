@@ -128,8 +128,7 @@ async def test_prefetched_tasks_are_released_at_once(bench: Bench) -> None:
         await bench.enqueue(sleep(0.001))
     long = [await bench.enqueue(sleep(20.0)) for _ in range(400)]
     async with bench.working(concurrency=10, grace=60.0) as worker:
-        while worker.get_health_status()["buffered_tasks"] < 50:
-            await anyio.sleep(0.01)
+        await bench.eventually(lambda: worker.get_health_status()["buffered_tasks"] >= 50)
         worker.request_stop()
         await anyio.sleep(0.05)
         assert worker.get_health_status()["buffered_tasks"] == 0
@@ -199,7 +198,7 @@ class EndlessFailed(AsyncTask[None]):
         raise ValueError
 
     async def failed(self, exception: Exception) -> None:
-        await anyio.sleep(1e6)
+        await anyio.sleep_forever()
 
 
 async def test_failed_has_thirty_seconds(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
