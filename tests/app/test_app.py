@@ -174,7 +174,7 @@ def test_a_task_may_name_its_own_driver(memory: str, tmp_path: Path) -> None:
     init(url=memory, sqlite={"path": str(tmp_path / "other.db")})
 
     class Elsewhere(AsyncTask):
-        config: TaskConfig = {"driver": "sqlite"}  # noqa: RUF012 - the documented way
+        config: TaskConfig = {"driver": "sqlite"}
         n: int
 
         async def execute(self) -> None: ...

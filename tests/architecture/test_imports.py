@@ -6,12 +6,40 @@ import sys
 import pytest
 
 HEAVY = {
-    "click", "rich", "starlette", "textual", "redis", "asyncpg", "aiomysql", "pymysql", "aiosqlite", "sqlite3",
-    "sqlalchemy", "django", "tortoise", "pydantic", "opentelemetry", "prometheus_client", "uvloop", "trio", "asyncio", "ssl", "http",
-    "multiprocessing", "subprocess", "importlib.metadata", "asynctasq_sqlite", "asynctasq_redis", "asynctasq_postgres",
-    "asynctasq_mysql", "asynctasq.runtime", "asynctasq.config", "asynctasq.app", "asynctasq.memory",
+    "click",
+    "rich",
+    "starlette",
+    "textual",
+    "redis",
+    "asyncpg",
+    "aiomysql",
+    "pymysql",
+    "aiosqlite",
+    "sqlite3",
+    "sqlalchemy",
+    "django",
+    "tortoise",
+    "pydantic",
+    "opentelemetry",
+    "prometheus_client",
+    "uvloop",
+    "trio",
+    "asyncio",
+    "ssl",
+    "http",
+    "multiprocessing",
+    "subprocess",
+    "importlib.metadata",
+    "asynctasq_sqlite",
+    "asynctasq_redis",
+    "asynctasq_postgres",
+    "asynctasq_mysql",
+    "asynctasq.runtime",
+    "asynctasq.config",
+    "asynctasq.app",
+    "asynctasq.memory",
     "asynctasq.serializers",
-}  # fmt: skip
+}
 
 
 def loaded_by(program: str) -> set[str]:

@@ -271,7 +271,7 @@ def test_systemd_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch, start: S
 def test_reload_without_watchfiles_says_what_to_install(start: Start) -> None:
     """--reload names the package that it needs."""
     try:
-        import watchfiles  # noqa: F401
+        import watchfiles
     except ImportError:
         worker = start("--reload")
         _, err = worker.communicate(timeout=20)

@@ -82,7 +82,7 @@ async def end_async(how: str) -> None:
 
 
 class Choosy(SyncProcessTask[None]):
-    config = {"name": "process.Choosy"}  # noqa: RUF012
+    config = {"name": "process.Choosy"}
 
     path: str
 
@@ -98,7 +98,7 @@ class Choosy(SyncProcessTask[None]):
 
 
 class Sleeper(AsyncProcessTask[None]):
-    config = {"name": "process.Sleeper"}  # noqa: RUF012
+    config = {"name": "process.Sleeper"}
 
     path: str
     seconds: float

@@ -88,7 +88,7 @@ def tuned(i: int) -> None: ...
 
 
 class Payment(AsyncTask[bool]):
-    config: TaskConfig = {"queue": "payments", "correlation_id": "house"}  # noqa: RUF012 - the documented way
+    config: TaskConfig = {"queue": "payments", "correlation_id": "house"}
     user_id: int
 
     async def execute(self) -> bool:

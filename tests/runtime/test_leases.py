@@ -161,7 +161,7 @@ async def test_a_settlement_that_waits_keeps_its_lease(bench: Bench) -> None:
 
 
 class Timed(AsyncTask[None]):
-    config = {"name": "leases.Timed"}  # noqa: RUF012
+    config = {"name": "leases.Timed"}
     seconds: float
 
     async def execute(self) -> None:

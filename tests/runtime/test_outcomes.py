@@ -73,7 +73,7 @@ EXCEPTIONS: dict[str, Callable[[], BaseException]] = {
 
 
 class Recorder(AsyncTask[None]):
-    config = {"name": "outcomes.Recorder"}  # noqa: RUF012
+    config = {"name": "outcomes.Recorder"}
 
     retry: bool = True
 
@@ -90,7 +90,7 @@ class Recorder(AsyncTask[None]):
 
 
 class ThreadRecorder(SyncTask[None]):
-    config = {"name": "outcomes.ThreadRecorder"}  # noqa: RUF012
+    config = {"name": "outcomes.ThreadRecorder"}
 
     def execute(self) -> None:
         raise ValueError("again")
@@ -147,7 +147,7 @@ async def test_failed_is_called_once_after_the_last_attempt(bench: Bench, make: 
 
 
 class Declines(AsyncTask[None]):
-    config = {"name": "outcomes.Declines"}  # noqa: RUF012
+    config = {"name": "outcomes.Declines"}
 
     async def execute(self) -> None:
         raise PermissionError("never")
@@ -165,7 +165,7 @@ async def test_should_retry_can_end_a_task(bench: Bench) -> None:
 
 
 class Confused(AsyncTask[None]):
-    config = {"name": "outcomes.Confused"}  # noqa: RUF012
+    config = {"name": "outcomes.Confused"}
 
     async def execute(self) -> None:
         raise ValueError("first")
@@ -217,7 +217,7 @@ async def test_discard_cancels_with_its_reason(bench: Bench) -> None:
 
 
 class Discards(AsyncTask[None]):
-    config = {"name": "outcomes.Discards"}  # noqa: RUF012
+    config = {"name": "outcomes.Discards"}
     reason = ""
 
     async def execute(self) -> None:
@@ -332,7 +332,7 @@ async def large(size: int) -> bytes:
 
 
 class LargeResult(AsyncTask[bytes]):
-    config = {"name": "outcomes.LargeResult"}  # noqa: RUF012
+    config = {"name": "outcomes.LargeResult"}
 
     async def execute(self) -> bytes:
         return bytes(300_000)
@@ -396,7 +396,7 @@ async def test_nothing_set_by_one_task_is_seen_by_the_next(bench: Bench) -> None
 
 
 class Fresh(AsyncTask[None]):
-    config = {"name": "outcomes.Fresh"}  # noqa: RUF012
+    config = {"name": "outcomes.Fresh"}
 
     def __init__(self, items: list[int]) -> None:
         super().__init__()
@@ -416,7 +416,7 @@ async def test_every_attempt_has_a_fresh_instance_and_fresh_arguments(bench: Ben
 
 
 class Unmakeable(AsyncTask[None]):
-    config = {"name": "outcomes.Unmakeable"}  # noqa: RUF012
+    config = {"name": "outcomes.Unmakeable"}
 
     def __init__(self, value: int) -> None:
         super().__init__()
@@ -442,7 +442,7 @@ async def test_failed_gets_an_exception_for_what_is_none(bench: Bench) -> None:
     seen: list[Exception] = []
 
     class Exits(AsyncTask[None]):
-        config = {"name": "outcomes.Exits"}  # noqa: RUF012
+        config = {"name": "outcomes.Exits"}
 
         async def execute(self) -> None:
             raise SystemExit(4)

@@ -118,7 +118,7 @@ async def test_sending_again_is_no_hot_loop(bench: Bench) -> None:
 
 
 class Buried(AsyncTask[None]):
-    config = {"name": "settling.Buried"}  # noqa: RUF012
+    config = {"name": "settling.Buried"}
 
     async def execute(self) -> None:
         raise ValueError

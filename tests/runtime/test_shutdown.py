@@ -172,7 +172,7 @@ async def test_a_store_that_hangs_does_not_keep_the_worker(bench: Bench) -> None
 
 
 class SlowFailed(AsyncTask[None]):
-    config = {"name": "shutdown.SlowFailed"}  # noqa: RUF012
+    config = {"name": "shutdown.SlowFailed"}
 
     async def execute(self) -> None:
         raise ValueError
@@ -192,7 +192,7 @@ async def test_failed_may_end_within_the_grace(bench: Bench) -> None:
 
 
 class EndlessFailed(AsyncTask[None]):
-    config = {"name": "shutdown.EndlessFailed"}  # noqa: RUF012
+    config = {"name": "shutdown.EndlessFailed"}
 
     async def execute(self) -> None:
         raise ValueError

@@ -1,7 +1,5 @@
 """Functions and classes as tasks: parameters, names, kinds, instances."""
 
-# ruff: noqa: RUF012 - `config` and mutable defaults are what is tested
-
 from collections.abc import Callable
 from dataclasses import field
 from datetime import UTC, date, datetime
@@ -280,7 +278,7 @@ def test_annotations_may_be_for_type_checkers_only() -> None:
     """A name that exists for type checkers only leaves the parameter as the type that it was encoded as."""
 
     @task
-    def hinted(a: "Unknown", b: "list[date]") -> "Unknown": ...  # type: ignore[name-defined]  # noqa: F821
+    def hinted(a: "Unknown", b: "list[date]") -> "Unknown": ...  # type: ignore[name-defined]
 
     call = call_of(hinted({1}, [date(2026, 1, 1)]))
     serializer = JsonSerializer()

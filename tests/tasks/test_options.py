@@ -1,7 +1,5 @@
 """The options of a task: which exist, and what they may be."""
 
-# ruff: noqa: RUF012 - `config` and mutable defaults are what is tested
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

@@ -3,8 +3,6 @@
 A line that ends in an ignore comment has to be an error: both checkers refuse an ignore that ignores nothing.
 """
 
-# ruff: noqa: RUF012 - `config: TaskConfig = {...}` is the documented way
-
 from collections.abc import Coroutine
 from dataclasses import field
 from datetime import datetime, timedelta
