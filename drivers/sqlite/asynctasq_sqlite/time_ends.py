@@ -3,7 +3,7 @@
 Nothing has to run for the decision itself; these functions store it when a call meets it, a bounded slice at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from asynctasq_sqlite.rows import Holding, holdings, seq_list
 from asynctasq_sqlite.session import Session, numbers
@@ -32,11 +32,11 @@ def expire_waiting_tasks(session: Session, limit: int = SLICE) -> int:
     return len(expired)
 
 
-def end_what_time_ended(session: Session, seqs: Sequence[int]) -> bool:
+def end_what_time_ended(session: Session, seqs: Collection[int]) -> bool:
     """Store what time has decided of these tasks; gives whether it has."""
     if not seqs:
         return False
-    wanted = numbers(seqs)
+    wanted = numbers(set(seqs))
     lapsed = holdings(session.value("lapsed_among", wanted, session.now))
     _end_leases(session, lapsed)
     expired = seq_list(session.value("expired_among", wanted, session.now))

@@ -153,3 +153,14 @@ async def test_nothing_stays_behind(path: Path, driver: SQLiteDriver) -> None:
         for table in ("ns_task", "ns_remembered", "ns_waiting", "ns_leased", "ns_extra", "ns_ended", "ns_dedupe"):
             count = connection.execute(in_namespace(f"SELECT count(*) FROM {table}", "asynctasq")).fetchone()
             assert (table, count) == (table, (0,))
+
+
+async def test_a_lapsed_holder_of_a_key_is_met_twice(path: Path, driver: SQLiteDriver) -> None:
+    """Two tasks of one batch that meet the same holder, whose lease has ended, are both its duplicates."""
+    holder = new_task(dedupe_key="key")
+    await driver.enqueue_many([holder])
+    await take(driver, lease=1.0)
+    shift_time(path, "asynctasq", 2)
+    outcomes = await driver.enqueue_many(new_tasks(2, dedupe_key="key"))
+    assert [outcome.existing_id for outcome in outcomes] == [holder.id, holder.id]
+    assert [delivery.id for delivery in await take(driver)] == [holder.id]
