@@ -48,7 +48,7 @@ def worker(ctx: click.Context, reload: bool) -> int:
     level = logging.getLevelNamesMapping()[before.worker.log_level]
     configure_logging(before.worker.log_format, state.log_level(level))
     apps = load_application(before.apps)
-    made = make_worker(application(), apps)
+    made = make_worker(application(), apps, flags=state.flags)
     _announce(made, apps)
     run_event_loop(partial(run_worker, made), event_loops=made.loaded_driver.spec.event_loops)
     return made.worker.exit_code

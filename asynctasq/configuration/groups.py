@@ -101,8 +101,8 @@ class WorkerConfig(ConfigGroup, frozen=True, kw_only=True):
     """Tasks that run at a time."""
     lease: Annotated[float, Meta(ge=0.1, le=3600)] = 30.0
     """Seconds after which a dead worker's tasks run elsewhere."""
-    heartbeat_interval: PositiveSeconds | None = None
-    """Seconds between two extensions of the leases; none means a third of the lease."""
+    heartbeat_interval: PositiveSeconds = 60.0
+    """Seconds between two worker_heartbeat events. Leases are extended every third of the lease, whatever this is."""
     grace: Seconds = 25.0
     """Seconds that running tasks have to end after the first SIGTERM or SIGINT."""
     poll_interval: Annotated[float, Meta(ge=0.01, le=300)] = 1.0
@@ -112,7 +112,7 @@ class WorkerConfig(ConfigGroup, frozen=True, kw_only=True):
     max_tasks: Annotated[int, Meta(ge=1)] | None = None
     """Tasks after which the worker ends; none means never."""
     burst: bool = False
-    """End as soon as nothing is ready or scheduled to be."""
+    """End as soon as nothing is ready any more. What is scheduled for later is not waited for."""
     connect_timeout: Seconds = 10.0
     """Seconds that the first connection to the backend is tried for."""
     worker_id: Name | None = None
@@ -127,12 +127,7 @@ class WorkerConfig(ConfigGroup, frozen=True, kw_only=True):
     """The least severe log lines that show."""
 
     def check(self) -> None:
-        """Leases are extended before they end, and no queue is listed twice."""
-        if self.heartbeat_interval is not None and self.heartbeat_interval >= self.lease:
-            raise ConfigurationError(
-                f"worker.heartbeat_interval is {self.heartbeat_interval} and worker.lease is {self.lease}; "
-                "wanted an interval well below the lease (a third of it is the default), or leases lapse"
-            )
+        """No queue is listed twice."""
         names = [queue.partition(":")[0] for queue in self.queues]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise ConfigurationError(f"worker.queues lists {', '.join(repeated)} twice; wanted each queue once")

@@ -200,15 +200,22 @@ def _set_up_logging(start: Start) -> None:
 
 
 def _load_application(start: Start) -> Mapping[str, Serializer]:
+    setup = start.setup
+    if setup is not None and setup.before_import is not None:
+        _function(setup.before_import)(**setup.arguments)
     for module in start.modules:
         importlib.import_module(module)
     for file in start.files:
         runpy.run_path(file, run_name="__mp_main__")
-    if start.setup is None:
+    if setup is None:
         return installed_serializers()
-    module, _, name = start.setup.call.partition(":")
-    set_up = cast("Callable[..., Mapping[str, Serializer]]", getattr(importlib.import_module(module), name))
-    return set_up(**start.setup.arguments)
+    return cast("Mapping[str, Serializer]", _function(setup.call)(**setup.arguments))
+
+
+def _function(place: str) -> Callable[..., object]:
+    """Of the operator's own setting, never of a payload."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -21,6 +21,8 @@ class ChildSetup(Struct, frozen=True, kw_only=True):
     """`package.module:function`."""
     arguments: dict[str, Any] = {}
     """Passed by keyword. The function returns content type -> serializer."""
+    before_import: str | None = None
+    """`package.module:function`, called with the same arguments before the application is imported."""
 
 
 class Start(Struct, frozen=True, kw_only=True, array_like=True):

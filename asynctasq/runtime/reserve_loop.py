@@ -55,6 +55,7 @@ class ReserveLoop:
         clock: Callable[[], float],
         most: int | None = None,
         burst: bool = False,
+        prefetch: Prefetch | None = None,
         on_done: Callable[[], None] = lambda: None,
         pending_handlers: Callable[[], int] = lambda: 0,
     ) -> None:
@@ -71,7 +72,7 @@ class ReserveLoop:
         self._burst = burst
         self._on_done = on_done
         self._pending_handlers = pending_handlers
-        self._prefetch = Prefetch()
+        self._prefetch = Prefetch() if prefetch is None else prefetch
         self._wanted = 0
         self._low = 1
         self._room: anyio.Event | None = None

@@ -34,6 +34,8 @@ class WorkerOptions(TypedDict, total=False):
     """How long a lost wake-up can delay a task (1)."""
     burst: bool
     """End once the queues are empty."""
+    prefetch: bool
+    """Take a little ahead while tasks are short. On by default."""
     queue_weights: Mapping[str, int]
     """Shares of the queues; with any given, order is by weights and no longer strict."""
     open_heartbeat_driver: Callable[[], Driver] | None

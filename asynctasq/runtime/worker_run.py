@@ -22,6 +22,7 @@ from asynctasq.runtime.lane import Lanes
 from asynctasq.runtime.lease_keeper import LeaseKeeper
 from asynctasq.runtime.outcomes import Outcomes
 from asynctasq.runtime.overseer import Overseer
+from asynctasq.runtime.prefetch import Prefetch
 from asynctasq.runtime.process_attempts import PROCESS_KINDS, first_message
 from asynctasq.runtime.process_pool import ProcessPool, default_size
 from asynctasq.runtime.queue_order import QueueOrder
@@ -144,6 +145,7 @@ class WorkerRun:
             clock=self.clock,
             most=settings.max_tasks,
             burst=settings.burst,
+            prefetch=Prefetch() if settings.prefetch else Prefetch(most=0),
             on_done=self._done,
             pending_handlers=lambda: self.handlers.pending,
         )

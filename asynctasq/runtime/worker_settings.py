@@ -30,6 +30,7 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     heartbeat_interval: float = 60.0
     """Between two worker_heartbeat events."""
     burst: bool = False
+    prefetch: bool = True
     process_pool_size: int | None = None
     max_tasks_per_child: int | None = None
     handle_signals: bool = True

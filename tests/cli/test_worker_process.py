@@ -279,3 +279,36 @@ def test_reload_without_watchfiles_says_what_to_install(start: Start) -> None:
         assert "pip install watchfiles" in err
     else:
         pytest.skip("watchfiles is installed")
+
+
+PROCESS_TASKS = """\
+import os
+from asynctasq import init, run, task
+
+init(url="sqlite:///code.db")
+
+@task
+async def note(worker: int, child: int) -> None:
+    print(f"apart={worker != child}", flush=True)
+
+@task(process=True)
+async def in_child(worker: int) -> None:
+    await note(worker=worker, child=os.getpid()).dispatch()
+
+@task
+async def begin() -> None:
+    await in_child(worker=os.getpid()).dispatch()
+"""
+
+
+def test_the_flags_count_in_the_children_of_the_process_pool(folder: Path, start: Start) -> None:
+    """What a process task dispatches goes where --url says, although the application's own init() says another place:
+    the child imports the application itself, and flags win there as they do in the worker."""
+    (folder / "processes.py").write_text(PROCESS_TASKS)
+    worker = start("--app", "processes:begin", "--url", "sqlite:///flag.db", "--process-pool-size", "1")
+    wait_for_line(worker, "serves")
+    begin = "from asynctasq import init, run; import processes; init(url='sqlite:///flag.db'); run(processes.begin().dispatch())"
+    subprocess.run([sys.executable, "-c", begin], cwd=folder, check=True, timeout=30)
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == "apart=True\n"
+    assert not (folder / "code.db").exists()
