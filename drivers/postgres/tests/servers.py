@@ -138,13 +138,25 @@ class PostgresServer(_Process):
         done = subprocess.run([ready, "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False)
         return done.returncode == 0
 
+    def _signal_all(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        pid = self._process.pid
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        for process in (pid, *children):
+            os.kill(process, number)
+
+    def freeze(self) -> None:
+        """Stop every process of it where it stands."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        self._signal_all(signal.SIGCONT)
+
     def kill(self) -> None:
         """Kill every process of it with SIGKILL, as a failing machine would."""
         if self._process is not None:
-            pid = self._process.pid
-            children = [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-            for process in (pid, *children):
-                os.kill(process, signal.SIGKILL)
+            self._signal_all(signal.SIGKILL)
             self._process.wait(_START_TIME)
             self._process = None
             while self.is_ready():
