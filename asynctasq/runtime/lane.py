@@ -8,6 +8,7 @@ deadline. After a cancellation the lane takes a new scope and goes on.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ class Lane:
 
     async def run(self) -> None:
         """Run tasks until the lanes are closed."""
+        self._loop_task = anyio.get_current_task()
         held_deliveries, runner = self._lanes.held, self._lanes.runner
         while not held_deliveries.closed and not self.worn_out:
             self.scope = anyio.CancelScope()
@@ -52,8 +54,10 @@ class Lane:
                 await self._serve()
             if self.held is not None:  # the scope swallowed the cancellation of this one attempt
                 self.end(runner.interrupted(self, self.held))
-        if self.worn_out and not held_deliveries.closed:
-            self._lanes.start_one()
+        if self.worn_out:
+            await _absorb_cancellation()
+            if not held_deliveries.closed:
+                self._lanes.start_one()
 
     async def _serve(self) -> None:
         """Run tasks until the scope is used up, or the lanes are closed."""
@@ -79,7 +83,9 @@ class Lane:
                 settlement = await runner.run(self, held)
             now = held.ended_at = clock()
             self.end(settlement)
-            if self.worn_out or self.scope.cancel_called:
+            if self.worn_out or self._loop_task.has_pending_cancellation():
+                # If nobody here asked for it, the body did, and ended before its cancellation arrived.
+                self.worn_out = self.worn_out or not self.scope.cancel_called
                 return
             if now >= slice_end:
                 held_deliveries.wake_one()
@@ -130,6 +136,9 @@ class Lanes:
         self._task_group = task_group
         self._lanes: set[Lane] = set()
         self._ended: anyio.Event | None = None
+        self._over = anyio.Event()
+        self.ruined = 0
+        """Lanes whose event loop task can't end in order any more."""
 
     def running(self) -> list[Held]:
         """What runs at this moment, also what was given back while it ran."""
@@ -155,17 +164,36 @@ class Lanes:
     async def _run_one(self, lane: Lane) -> None:
         try:
             await lane.run()
-        except Exception as error:
-            # A body that leaves foreign cancel scopes behind can ruin its lane, but not the worker.
+        except BaseException as error:
+            if not isinstance(error, Exception) and not _is_foreign_cancellation(error):
+                raise
             _logger.exception("a lane was ruined by %s; another one takes its place", _described(lane.held))
             if lane.held is not None:
                 lane.end(self.runner.ruined(lane, lane.held, error))
             if not self.held.closed:
                 self.start_one()
+            if isinstance(error, RuntimeError):
+                await self._park(lane)
         finally:
-            self._lanes.discard(lane)
-            if self._ended is not None and not self._lanes:
-                self._ended.set()
+            self._remove(lane)
+
+    async def _park(self, lane: Lane) -> None:
+        """Keep a task of the event loop whose cancel scopes are out of order: a body has left one open, perhaps in a
+        generator that it did not finish. Ending that task now would cancel its task group, which is the whole worker.
+        """
+        self._remove(lane)
+        self.ruined += 1
+        with anyio.CancelScope(shield=True):
+            await self._over.wait()
+
+    def _remove(self, lane: Lane) -> None:
+        self._lanes.discard(lane)
+        if self._ended is not None and not self._lanes:
+            self._ended.set()
+
+    def let_ruined_go(self) -> None:
+        """Let ruined lanes end. Each of them raises a RuntimeError into the task group."""
+        self._over.set()
 
     @staticmethod
     def interrupt(held: Held, interruption: Interruption) -> None:
@@ -180,6 +208,20 @@ class Lanes:
             self.interrupt(held, interruption)
             if held.lane is not None and held.lane.thread_scope is not None:
                 held.lane.thread_scope.cancel()
+
+
+def _is_foreign_cancellation(error: BaseException) -> bool:
+    """A cancellation that nobody here asked for."""
+    return isinstance(error, anyio.get_cancelled_exc_class()) and anyio.current_effective_deadline() != -math.inf
+
+
+async def _absorb_cancellation() -> None:
+    """Take the cancellation that is pending for this task of the event loop: ending with it would cancel the worker."""
+    try:
+        await checkpoint()
+    except BaseException as error:
+        if not _is_foreign_cancellation(error):
+            raise
 
 
 def _described(held: Held | None) -> str:

@@ -8,7 +8,7 @@ another worker idles."""
 MOST = 500
 _SHORTEST_SAMPLE = 0.05
 """Seconds. Over less than this a rate says little: tasks that began together end together."""
-_RISE = 0.25
+_RISE = 0.1
 """Seconds that a rate has to last until most of it is believed."""
 
 

@@ -217,7 +217,7 @@ class TaskRunner:
                 assert lane.attempt is not None
                 return self._failed(lane.attempt, self._timed_out(lane.attempt, error))
 
-    def ruined(self, lane: Lane, held: Held, error: Exception) -> Settlement | None:
+    def ruined(self, lane: Lane, held: Held, error: BaseException) -> Settlement | None:
         """The settlement of a task that took its lane with it."""
         if held.interruption is not None:
             return self.interrupted(lane, held, error)

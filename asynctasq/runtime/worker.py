@@ -173,6 +173,10 @@ class Worker:
                 run.start_services()
                 self._announce()
                 await run.work()
+        except* RuntimeError as errors:
+            # A ruined lane raises one when it ends, which is not before the worker's end.
+            if run is None or len(errors.exceptions) > run.lanes.ruined:
+                raise
         finally:
             if run is not None:
                 with anyio.CancelScope(shield=True):

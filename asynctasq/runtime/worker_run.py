@@ -180,6 +180,8 @@ class WorkerRun:
         except BaseException:  # cancelled from outside: what holds on behind a shield has to let go
             self._let_go()
             raise
+        finally:
+            self.lanes.let_ruined_go()
         self._work.cancel_scope.cancel()
 
     async def release_rest(self) -> None:
