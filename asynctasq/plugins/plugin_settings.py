@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from typing import Any, cast
+from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import structs
 
 from asynctasq.errors import AsyncTasqError, ConfigurationError
 from asynctasq.plugins.discovery import scheme_of
 from asynctasq.plugins.setting_values import URL, Origin, SettingValue, build_settings, from_code, spell
-from asynctasq.plugins.settings import PluginSettings, redact_url, split_url
+from asynctasq.plugins.settings import PluginSettings, redact_url
 from asynctasq.plugins.specs import DriverSpec, EventSinkSpec
 
 
@@ -75,7 +76,7 @@ def url_values(spec: DriverSpec, url: str, origin: Origin | None = None) -> dict
         raise
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigurationError(f"the URL {redact_url(url)} can't be read by {spec.name}: {error}") from None
-    options = split_url(url)[1]
+    options = {option for option, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
     return {name: SettingValue(value, _origin(spec, name, name in options, origin)) for name, value in fields.items()}
 
 

@@ -1,5 +1,6 @@
 """The driver: each method of the contract is one script (`scripts/`), and so one atomic step of the server."""
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -7,6 +8,7 @@ from typing import cast
 
 from asynctasq.driver_api import (
     CancelOutcome,
+    ConfigurationError,
     Delivery,
     Driver,
     DriverTraits,
@@ -108,6 +110,12 @@ class RedisDriver(Driver):
         self.worker_reports = RedisWorkerReports(self, runner)
 
     def _new_runner(self) -> ScriptRunner:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError as error:
+            raise ConfigurationError(
+                "the redis driver runs on asyncio alone (with or without uvloop), and this event loop is another one"
+            ) from error
         settings = self._settings
         pool = ConnectionPool(
             address_of(settings, self._prefix),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from asynctasq.driver_api import DriverSpec, Guarantee, hookimpl
+from asynctasq_redis.locations import SCHEMES
 from asynctasq_redis.settings import RedisConfig
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def asynctasq_driver_specs() -> Sequence[DriverSpec]:
     return [
         DriverSpec(
             name="redis",
-            url_schemes=("redis", "rediss", "unix"),
+            url_schemes=SCHEMES,
             api_version="1.0",
             settings_type=RedisConfig,
             open=_open,

@@ -71,11 +71,13 @@ def findings(report: ServerReport) -> list[Finding]:
     """What an operator should change."""
     found: list[Finding] = []
     if report.eviction not in (None, "noeviction"):
+        is_dangerous = report.eviction.startswith("allkeys")
+        danger = "Redis drops tasks when its memory is full" if is_dangerous else "that is for caches, not for tasks"
         found.append(
             Finding(
                 code="redis.eviction",
-                severity="error",
-                message=f"maxmemory-policy is {report.eviction}: Redis may drop tasks when its memory is full",
+                severity="error" if is_dangerous else "warning",
+                message=f"maxmemory-policy is {report.eviction}: {danger}",
                 cure="CONFIG SET maxmemory-policy noeviction, and in redis.conf",
             )
         )

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import anyio
 import msgspec
 import pytest
 from asynctasq_redis import RedisConfig, RedisDriver, RedisSinkConfig, event_sink_plugin, plugin
@@ -10,6 +11,8 @@ from asynctasq_redis.locations import Location, location_of
 from asynctasq_redis.settings import settings_from_url
 
 from asynctasq.driver_api import ConfigurationError, DriverSpec
+from asynctasq.plugins.driver_factory import DriverFactory
+from asynctasq.plugins.event_sink_factory import EventSinkFactory
 
 LOCATIONS = {
     "redis://": Location(kind="server", hosts=(("localhost", 6379),)),
@@ -101,6 +104,21 @@ def test_the_plugins_import_no_client_library() -> None:
         "sys.exit(any(name.split('.')[0] in ('redis', 'hiredis') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["redis", "redis://h", "rediss://h", "unix:///s", "redis+sentinel://a,b/m", "redis+cluster://a:1,b:2"]
+)
+def test_the_core_finds_the_driver(name: str) -> None:
+    """By its name and by every scheme, through the entry points of the installed distribution."""
+    assert isinstance(DriverFactory.create(name), RedisDriver)
+    assert EventSinkFactory.create("redis", url="redis://h", channel="c") is not None
+
+
+def test_another_event_loop_is_refused() -> None:
+    """On trio `connect()` says what is wanted."""
+    with pytest.raises(ConfigurationError, match="asyncio alone"):
+        anyio.run(RedisDriver(RedisConfig()).connect, backend="trio")
 
 
 def test_the_specs_describe_what_opens() -> None:
