@@ -65,4 +65,5 @@ def _end(child: "subprocess.Popen[bytes]") -> int:
             child.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
             child.kill()
-    return child.wait()
+    code = child.wait()
+    return 0 if code == -signal.SIGTERM else code  # it was asked to end before it had begun

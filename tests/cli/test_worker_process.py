@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -268,17 +269,25 @@ def test_systemd_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch, start: S
         assert worker.wait(5) == 0
 
 
+@pytest.mark.skipif(find_spec("watchfiles") is not None, reason="watchfiles is installed")
 def test_reload_without_watchfiles_says_what_to_install(start: Start) -> None:
     """--reload names the package that it needs."""
-    try:
-        import watchfiles
-    except ImportError:
-        worker = start("--reload")
-        _, err = worker.communicate(timeout=20)
-        assert worker.returncode == 4
-        assert "pip install watchfiles" in err
-    else:
-        pytest.skip("watchfiles is installed")
+    worker = start("--reload")
+    _, err = worker.communicate(timeout=20)
+    assert worker.returncode == 4
+    assert "pip install watchfiles" in err
+
+
+@pytest.mark.skipif(find_spec("watchfiles") is None, reason="watchfiles is not installed")
+def test_reload_starts_anew_after_a_change(folder: Path, start: Start) -> None:
+    """A changed source file ends the worker gracefully and starts another one; one SIGTERM ends both."""
+    worker = start("--reload")
+    assert "2 tasks: " in wait_for_line(worker, "serves")
+    time.sleep(1.0)  # the watcher begins once the worker has been started
+    (folder / "tasks.py").write_text(TASKS + "\n@task\ndef third() -> None: ...\n")
+    assert "tasks.py changed" in wait_for_line(worker, "3 tasks: ")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
 
 
 PROCESS_TASKS = """\
@@ -307,7 +316,7 @@ def test_the_flags_count_in_the_children_of_the_process_pool(folder: Path, start
     (folder / "processes.py").write_text(PROCESS_TASKS)
     worker = start("--app", "processes:begin", "--url", "sqlite:///flag.db", "--process-pool-size", "1")
     wait_for_line(worker, "serves")
-    begin = "from asynctasq import init, run; import processes; init(url='sqlite:///flag.db'); run(processes.begin().dispatch())"
+    begin = "import processes; processes.init(url='sqlite:///flag.db'); processes.run(processes.begin().dispatch())"
     subprocess.run([sys.executable, "-c", begin], cwd=folder, check=True, timeout=30)
     assert worker.stdout is not None
     assert worker.stdout.readline() == "apart=True\n"
