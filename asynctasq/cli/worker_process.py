@@ -1,5 +1,6 @@
 """A worker process once everything is loaded: the worker, and beside it its health server and the word to systemd."""
 
+import logging
 import os
 from contextlib import AsyncExitStack
 from importlib.metadata import version
@@ -10,8 +11,11 @@ from asynctasq.app import cleanup
 from asynctasq.cli.health_server import health_server
 from asynctasq.cli.systemd_notify import keep_notified
 from asynctasq.cli.worker_health import WorkerHealth
+from asynctasq.contract.traits import Guarantee
 from asynctasq.runtime.shutdown import leave_process
 from asynctasq.worker_application import WorkerApplication
+
+_logger = logging.getLogger("asynctasq.worker")
 
 _LEAST_PATIENCE = 30.0
 
@@ -51,3 +55,9 @@ async def run_worker(made: WorkerApplication) -> None:
 async def _verify_once_running(made: WorkerApplication, health: WorkerHealth) -> None:
     await health.wait_until_started()
     made.verify()
+    if Guarantee.SHARED_BETWEEN_PROCESSES not in made.driver.traits.guarantees:
+        _logger.warning(
+            "the driver %s keeps its tasks in this process: nobody else can put any in. Set ASYNCTASQ_URL to a store "
+            "that processes share",
+            made.loaded_driver.spec.name,
+        )

@@ -212,6 +212,12 @@ def test_missing_storage_is_exit_5(folder: Path, start: Start) -> None:
     assert "asynctasq migrate" in err
 
 
+def test_a_store_that_nobody_else_sees_is_warned_of(start: Start) -> None:
+    """A worker on the memory driver can only run what its own tasks put in, and says so."""
+    worker = start("--url", "memory://")
+    wait_for_line(worker, "nobody else can put any in")
+
+
 def get(port: int, path: str) -> tuple[int, str]:
     """Status and body of a page of the health server."""
     try:
