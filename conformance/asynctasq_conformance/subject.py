@@ -30,7 +30,7 @@ from asynctasq_conformance.harness import DriverHarness
 FAILURE = Failure(type="ValueError", message="no such thing", traceback="line 1")
 NEVER_ISSUED = Receipt("never-issued")
 QUEUE = "q"
-MAINTENANCE_CALLS = 1_000
+MAINTENANCE_CALLS = 200
 """More calls than any example needs until `maintain` reports `more=False`."""
 
 
