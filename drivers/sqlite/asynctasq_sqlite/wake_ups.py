@@ -19,6 +19,9 @@ from asynctasq_sqlite.store import Store
 
 _SHORTEST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.02
+_SLOWER = 1.4
+"""From one look to the next, the pause grows by this."""
+
 _COMMIT_SHOWS_WITHIN = 0.25
 """Seconds after a write in which its commit is waited for."""
 
@@ -117,7 +120,7 @@ class SQLiteWakeUpStream:
         else:
             if version != self._seen:
                 self._least_pause = min(self._least_pause * 2, _LONGEST_PAUSE)
-            self._pause = min(max(self._pause * 2, self._least_pause), _LONGEST_PAUSE)
+            self._pause = min(max(self._pause * _SLOWER, self._least_pause), _LONGEST_PAUSE)
         self._seen = version
         self._next_look = anyio.current_time() + self._pause
         return has_work
