@@ -1,12 +1,14 @@
 """What a plugin says of itself: frozen descriptions, cheap to make. The core decides what to do with them."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from msgspec import Struct
 
 from asynctasq.contract.driver import Driver
 from asynctasq.contract.event_sink import EventSink
+from asynctasq.contract.events import Event
 from asynctasq.contract.serializer import Serializer
 from asynctasq.contract.traits import Guarantee
 from asynctasq.plugins.settings import DriverSettings, PluginSettings
@@ -50,6 +52,9 @@ class EventSinkSpec(Struct, frozen=True, kw_only=True):
     settings_type: type[PluginSettings]
     open: Callable[[Any], EventSink]
     """An instance of `settings_type` -> a sink that is not open yet. Synchronous, without I/O."""
+    subscribe: Callable[[Any], AbstractAsyncContextManager[AsyncIterator[Event]]] | None = None
+    """An instance of `settings_type` -> the events that this sink is given from now on, as its readers hear them; for
+    `asynctasq events`. Synchronous, without I/O before it is entered. None: this sink can't be followed."""
 
 
 class TaggedValue(Struct, frozen=True, kw_only=True):

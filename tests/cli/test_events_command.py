@@ -8,6 +8,9 @@ import pytest
 
 from asynctasq.cli.file_tail import follow_lines
 from tests.cli.conftest import Type
+from tests.fixtures.distributions import Distributions, distributions
+
+__all__ = ["distributions"]
 
 
 def event(number: int, **fields: object) -> str:
@@ -64,6 +67,26 @@ def test_escape_sequences_are_not_obeyed(type_command: Type, own_folder: Path) -
     out = type_command("events", "--no-follow", "--file", "e.jsonl").out
     assert "gone" in out
     assert "\x1b" not in out
+
+
+def test_a_sink_that_can_be_followed_is_heard(
+    type_command: Type, distributions: Distributions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plugin's sink may offer what its readers hear; it is chosen if it is switched on, and set as it is for them."""
+    distributions.install("acme-followed", "followed_event_sink", event_sinks="followed")
+    monkeypatch.setenv("ASYNCTASQ_EVENTS_SINKS", "logging,followed")
+    monkeypatch.setenv("ASYNCTASQ_EVENTS_FOLLOWED_CHANNEL", "two")
+    typed = type_command("events", "--json")
+    assert typed.code == 0, typed.err
+    assert json.loads(typed.out)["task_name"] == "two"
+    assert type_command("events", "--queue", "other").out == ""
+
+
+def test_a_sink_that_can_not_be_followed_is_refused(type_command: Type) -> None:
+    """Asking for such a sink by name is exit code 4."""
+    typed = type_command("events", "--sink", "logging")
+    assert typed.code == 4
+    assert "logging can not be followed" in typed.err
 
 
 class Enough(Exception):
