@@ -30,6 +30,7 @@ CORE_GROUPS = (
     "stats",
     "payloads",
     "errors",
+    "concurrency",
 )
 FEATURE_GROUPS = ("wake_ups", "transactions", "pausing", "worker_reports")
 GROUPS = (*CORE_GROUPS, *FEATURE_GROUPS, "guarantees")

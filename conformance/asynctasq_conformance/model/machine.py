@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import anyio
@@ -11,16 +12,14 @@ import hypothesis
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
-    MultipleResults,
     RuleBasedStateMachine,
-    multiple,
+    initialize,
     precondition,
     rule,
     run_state_machine_as_test,
 )
 
-from asynctasq.driver_api import NewTask
+from asynctasq.driver_api import NewTask, TaskState
 from asynctasq_conformance.harness import DriverHarness
 from asynctasq_conformance.model.player import KINDS, QUEUES, Player, settlement
 from asynctasq_conformance.model.profiles import settings_of
@@ -30,6 +29,7 @@ UNIT = 60.0
 """Seconds. Durations of a program are multiples of it, so that the time it takes to run decides nothing."""
 
 Result = TypeVar("Result")
+Value = TypeVar("Value")
 
 units = st.sampled_from([0, 0, 0, 1, 2, 5])
 positive_units = st.sampled_from([1, 2, 4])
@@ -58,14 +58,16 @@ def as_task(id: str, fields: dict[str, Any]) -> NewTask:
     return NewTask(**given)
 
 
+def pick(values: Sequence[Value], index: int) -> Value:
+    """The value at `index`, counted round and round."""
+    return values[index % len(values)]
+
+
 class QueueMachine(RuleBasedStateMachine):
     """Rules are synchronous, as hypothesis wants them: a portal takes each move into the event loop."""
 
     harness: ClassVar[DriverHarness]
     portal: ClassVar[BlockingPortal]
-
-    ids: Bundle[str] = Bundle("ids")
-    receipts: Bundle[str] = Bundle("receipts")
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,105 +95,132 @@ class QueueMachine(RuleBasedStateMachine):
 
     # -- rules
 
-    @rule(target=ids, fields=new_tasks)
-    def enqueue(self, fields: dict[str, Any]) -> str:
+    @initialize(tasks=st.lists(new_tasks, min_size=2, max_size=4), limit=st.integers(1, 3), lease=positive_units)
+    def begin(self, tasks: list[dict[str, Any]], limit: int, lease: int) -> None:
+        """Every program begins with some tasks, of which some are held."""
+        for fields in tasks:
+            self.enqueue(fields)
+        self.reserve(QUEUES, limit, lease)
+
+    @rule(fields=new_tasks)
+    def enqueue(self, fields: dict[str, Any]) -> None:
         """A new task."""
-        id = f"task-{self.player.next_number()}"
-        self.play(self.player.enqueue, [as_task(id, fields)])
-        return id
+        self.play(self.player.enqueue, [as_task(self.new_id(), fields)])
 
-    @rule(target=ids, first=new_tasks, second=new_tasks, again=nth)
-    def enqueue_batch(self, first: dict[str, Any], second: dict[str, Any], again: int) -> MultipleResults[str]:
-        """Two new tasks, and one that is known or comes twice."""
-        new = [f"task-{self.player.next_number()}" for _ in range(2)]
-        known = [*self.player.model.tasks, *new]
-        batch = [as_task(new[0], first), as_task(known[again % len(known)], second), as_task(new[1], second)]
-        self.play(self.player.enqueue, batch)
-        return multiple(*new)
+    @rule(first=new_tasks, second=new_tasks, index=nth)
+    def enqueue_batch(self, first: dict[str, Any], second: dict[str, Any], index: int) -> None:
+        """Two new tasks, and between them one that is known or comes twice."""
+        new = [self.new_id(), self.new_id()]
+        again = pick([*self.known, *new], index)
+        self.play(self.player.enqueue, [as_task(new[0], first), as_task(again, second), as_task(new[1], second)])
 
-    @rule(id=ids, fields=new_tasks)
-    def enqueue_again(self, id: str, fields: dict[str, Any]) -> None:
-        """An id that was used before."""
-        self.play(self.player.enqueue, [as_task(id, fields)])
+    @rule(index=nth, fields=new_tasks)
+    def enqueue_known(self, index: int, fields: dict[str, Any]) -> None:
+        """An id that was used before: of a live task, of one that ended, or of one that was forgotten."""
+        self.play(self.player.enqueue, [as_task(pick(self.known, index), fields)])
 
     @precondition(lambda self: self.finished)
     @rule(index=nth, fields=new_tasks)
     def enqueue_finished(self, index: int, fields: dict[str, Any]) -> None:
         """The id of a task that has ended."""
-        self.play(self.player.enqueue, [as_task(self.finished[index % len(self.finished)], fields)])
+        self.play(self.player.enqueue, [as_task(pick(self.finished, index), fields)])
 
-    @rule(target=receipts, queues=queue_orders, limit=st.integers(1, 4), lease=positive_units)
-    def reserve(self, queues: tuple[str, ...], limit: int, lease: int) -> MultipleResults[str]:
+    @rule(queues=queue_orders, limit=st.integers(1, 4), lease=positive_units)
+    def reserve(self, queues: tuple[str, ...], limit: int, lease: int) -> None:
         """Take tasks."""
-        worker = f"worker-{self.player.next_number()}"
-        return multiple(*self.play(self.player.reserve, queues, limit, lease * UNIT, worker))
-
-    @rule(receipt=receipts, kind=kinds, delay=units)
-    def settle_any(self, receipt: str, kind: str, delay: int) -> None:
-        """Settle with any receipt that was ever issued: live, lapsed, stolen or settled."""
-        self.play(self.player.settle, [settlement(kind, receipt, self.player.next_number(), delay * UNIT)])
+        self.play(self.player.reserve, queues, limit, lease * UNIT, f"worker-{self.player.next_number()}")
 
     @precondition(lambda self: self.live)
     @rule(index=nth, kind=kinds, delay=units)
     def settle_live(self, index: int, kind: str, delay: int) -> None:
         """Settle with a receipt that is live."""
-        receipt = self.live[index % len(self.live)]
-        self.play(self.player.settle, [settlement(kind, receipt, self.player.next_number(), delay * UNIT)])
+        self.settle(kind, pick(self.live, index), delay)
+
+    @precondition(lambda self: self.player.model.receipts)
+    @rule(index=nth, kind=kinds, delay=units)
+    def settle_any(self, index: int, kind: str, delay: int) -> None:
+        """Settle with any receipt that was ever issued: live, lapsed, stolen or settled; the latest first."""
+        self.settle(kind, pick(self.player.model.receipts[::-1], index), delay)
+
+    @precondition(lambda self: self.stolen)
+    @rule(index=nth, kind=kinds, delay=units)
+    def settle_stolen(self, index: int, kind: str, delay: int) -> None:
+        """Settle with a receipt whose task somebody else holds by now."""
+        self.settle(kind, pick(self.stolen, index), delay)
 
     @precondition(lambda self: self.live)
-    @rule(index=nth, fields=new_tasks, twice=st.booleans())
-    def complete_with_follow_ups(self, index: int, fields: dict[str, Any], twice: bool) -> None:
-        """Complete a task that is followed by others, one of them perhaps a duplicate."""
-        number = self.player.next_number()
-        ids = [f"task-{number}", f"task-{number}" if twice else f"task-{self.player.next_number()}"]
-        follow_ups = [as_task(id, fields) for id in ids]
-        receipt = self.live[index % len(self.live)]
+    @rule(index=nth, first=new_tasks, second=new_tasks, twice=st.booleans())
+    def complete_with_follow_ups(self, index: int, first: dict[str, Any], second: dict[str, Any], twice: bool) -> None:
+        """Complete a task that is followed by others, one of which may be a duplicate; and once more, in vain."""
+        receipt, number = pick(self.live, index), self.player.next_number()
+        ids = [self.new_id(), self.new_id(), self.new_id()]
+        fields = [first, first if twice else second, second]
+        follow_ups = [as_task(id, one) for id, one in zip(ids, fields, strict=True)]
         self.play(self.player.settle, [settlement("complete", receipt, number, follow_ups=follow_ups)])
+        late = [as_task(self.new_id(), first)]
+        self.play(self.player.settle, [settlement("complete", receipt, number, follow_ups=late)])
 
     @precondition(lambda self: self.player.model.receipts)
     @rule(items=st.lists(st.tuples(nth, kinds, units), min_size=2, max_size=4))
     def settle_batch(self, items: list[tuple[int, str, int]]) -> None:
         """A mixed batch, in which receipts may repeat."""
-        recent = self.player.model.receipts[-8:]
-        batch = [
-            settlement(kind, recent[index % len(recent)], self.player.next_number(), delay * UNIT)
-            for index, kind, delay in items
-        ]
+        latest = self.player.model.receipts[::-1]
+        number = self.player.next_number
+        batch = [settlement(kind, pick(latest, index), number(), delay * UNIT) for index, kind, delay in items]
         self.play(self.player.settle, batch)
 
-    @rule(receipt=receipts, lease=positive_units)
-    def extend_any(self, receipt: str, lease: int) -> None:
-        """A heartbeat with any receipt that was ever issued."""
-        self.play(self.player.extend, [receipt], lease * UNIT)
+    @precondition(lambda self: self.player.model.receipts)
+    @rule(lease=positive_units, indexes=st.lists(nth, min_size=1, max_size=3))
+    def extend(self, lease: int, indexes: list[int]) -> None:
+        """A heartbeat with any receipts that were ever issued."""
+        latest = self.player.model.receipts[::-1]
+        self.play(self.player.extend, [pick(latest, index) for index in indexes], lease * UNIT)
 
     @precondition(lambda self: self.live)
-    @rule(lease=positive_units)
-    def extend_live(self, lease: int) -> None:
-        """A heartbeat for everything that is held."""
-        self.play(self.player.extend, self.live, lease * UNIT)
-
-    @precondition(lambda self: self.live)
-    @rule(target=receipts, index=nth)
-    def release_and_reserve(self, index: int) -> MultipleResults[str]:
+    @rule(index=nth)
+    def release_and_reserve(self, index: int) -> None:
         """Give a task back, and take it (or another) at once."""
-        receipt = self.live[index % len(self.live)]
-        self.play(self.player.settle, [settlement("release", receipt, self.player.next_number())])
-        return multiple(*self.play(self.player.reserve, QUEUES, 1, UNIT, f"worker-{self.player.next_number()}"))
+        self.settle("release", pick(self.live, index), 0)
+        self.reserve(QUEUES, 1, 1)
 
-    @rule(id=ids)
-    def cancel(self, id: str) -> None:
-        """Cancel a task, in whatever state it is."""
-        self.play(self.player.cancel, id)
+    @precondition(lambda self: self.live and self.harness.can_move_time)
+    @rule(steal=st.booleans())
+    def lapse(self, steal: bool) -> None:
+        """Let every lease end, and perhaps take the tasks again."""
+        model, now = self.player.model, self.play(self.player.now)
+        left = (max(one.available_at for one in model.tasks.values() if one.leased) - now).total_seconds()
+        self.play(self.player.advance, max(1.0, math.ceil(left / UNIT)) * UNIT)
+        if steal:
+            self.reserve(QUEUES, 4, 1)
 
-    @rule(id=ids)
-    def replay(self, id: str) -> None:
-        """Replay a task, in whatever state it is."""
-        self.play(self.player.replay, id)
+    @precondition(lambda self: self.live)
+    @rule(index=nth, kind=st.sampled_from([*KINDS, "lapse", "lapse"]))
+    def cancel_and_settle(self, index: int, kind: str) -> None:
+        """Cancel a task under its worker's hands, who hears of it and settles it all the same, or dies."""
+        receipt = pick(self.live, index)
+        self.play(self.player.cancel, self.player.model.issued_for[receipt])
+        self.play(self.player.extend, [receipt], UNIT)
+        if kind != "lapse":
+            self.settle(kind, receipt, 1)
+        elif self.harness.can_move_time:
+            self.play(self.player.advance, 5 * UNIT)
 
-    @rule(id=ids)
-    def delete(self, id: str) -> None:
-        """Delete a task, in whatever state it is."""
-        self.play(self.player.delete, id)
+    @precondition(lambda self: self.finished)
+    @rule(index=nth)
+    def cancel_finished(self, index: int) -> None:
+        """Cancel a task that has ended."""
+        self.play(self.player.cancel, pick(self.finished, index))
+
+    @rule(index=nth, action=st.sampled_from(["cancel", "replay", "delete", "cancel", "replay"]))
+    def manage(self, index: int, action: str) -> None:
+        """Cancel, replay or delete a task, in whatever state it is."""
+        self.play(getattr(self.player, action), pick(self.known, index))
+
+    @precondition(lambda self: self.dead)
+    @rule(index=nth)
+    def replay_dead(self, index: int) -> None:
+        """Replay a dead letter."""
+        self.play(self.player.replay, pick(self.dead, index))
 
     @precondition(lambda self: self.harness.can_move_time)
     @rule(count=st.sampled_from([1, 2, 3, 6]))
@@ -199,28 +228,48 @@ class QueueMachine(RuleBasedStateMachine):
         """Let time pass."""
         self.play(self.player.advance, count * UNIT)
 
-    @rule()
-    def crash_and_reconnect(self) -> None:
-        """Go on with another driver."""
-        self.play(self.player.reconnect)
+    @rule(event=st.sampled_from(["maintain", "reconnect", "purge a", "pause a", "resume a", "resume a"]))
+    def meanwhile(self, event: str) -> None:
+        """What happens beside the work: maintenance, a crash, a purge, a pause."""
+        action, _, queue = event.partition(" ")
+        if action in ("pause", "resume"):
+            if self.player.driver.pausing is not None:
+                self.play(self.player.pause, queue, paused=action == "pause")
+        elif action == "purge":
+            self.play(self.player.purge, queue)
+        else:
+            self.play(getattr(self.player, action))
 
-    @precondition(lambda self: self.player.driver.pausing is not None)
-    @rule(queue=st.sampled_from(QUEUES), paused=st.booleans())
-    def pause(self, queue: str, paused: bool) -> None:
-        """Pause or resume a queue."""
-        self.play(self.player.pause, queue, paused=paused)
-
-    @rule()
-    def maintain(self) -> None:
-        """Maintain to the end."""
-        self.play(self.player.maintain)
+    def settle(self, kind: str, receipt: str, delay: int) -> None:
+        """Settle one receipt."""
+        self.play(self.player.settle, [settlement(kind, receipt, self.player.next_number(), delay * UNIT)])
 
     # -- what rules draw from
+
+    def new_id(self) -> str:
+        """An id that no task of the program has."""
+        return f"task-{self.player.next_number()}"
+
+    @property
+    def known(self) -> list[str]:
+        """Every id of the program, the latest first; one that no task has if there is none."""
+        return [*[*self.player.model.tasks][::-1], *sorted(self.player.forgotten), "nobody"]
+
+    @property
+    def dead(self) -> list[str]:
+        """The ids of the dead letters."""
+        return [id for id, one in self.player.model.tasks.items() if one.ending is TaskState.DEAD]
 
     @property
     def live(self) -> list[str]:
         """The receipts that the model takes for live."""
         return [one.receipt for one in self.player.model.tasks.values() if one.receipt is not None]
+
+    @property
+    def stolen(self) -> list[str]:
+        """The receipts whose tasks are held with others."""
+        holders = {id: one.receipt for id, one in self.player.model.tasks.items() if one.receipt is not None}
+        return [receipt for receipt, id in self.player.model.issued_for.items() if holders.get(id, receipt) != receipt]
 
     @property
     def finished(self) -> list[str]:
@@ -236,7 +285,9 @@ class QueueMachine(RuleBasedStateMachine):
             self.portal.call(self.player.subject.close)
 
 
-def play_model(harness: DriverHarness, event_loop: str, profile: str, seed: int | None = None) -> None:
+def play_model(
+    harness: DriverHarness, event_loop: str, profile: str, seed: int | None = None, *, shrink: bool = True
+) -> None:
     """Play a profile's number of programs on one event loop.
 
     Raises:
@@ -249,4 +300,4 @@ def play_model(harness: DriverHarness, event_loop: str, profile: str, seed: int 
         machine = type("Machine", (QueueMachine,), {"harness": harness, "portal": portal})
         if seed is not None:
             machine = hypothesis.seed(seed)(machine)
-        run_state_machine_as_test(machine, settings=settings_of(profile, seeded=seed is not None))
+        run_state_machine_as_test(machine, settings=settings_of(profile, seeded=seed is not None, shrink=shrink))

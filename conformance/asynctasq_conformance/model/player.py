@@ -60,6 +60,9 @@ class Player:
         self.model = ReferenceQueue()
         self.times = Times(subject.resolution)
         self.forgotten: set[str] = set()
+        """Ids that must be unknown."""
+        self.lost: set[str] = set()
+        """Ids of which the contract does not say whether they are known."""
         self.numbers = 0
         guarantees = subject.driver.traits.guarantees
         self.is_ordered = Guarantee.STRICT_ORDER in guarantees
@@ -165,6 +168,7 @@ class Player:
         async with self.move() as before:
             outcomes = await self.driver.settle_many(settlements)
             after = await self.now()
+            assert len(outcomes) == len(settlements), f"{len(outcomes)} outcomes of {len(settlements)} settlements"
             for item, outcome in zip(settlements, outcomes, strict=True):
                 one = self.model.holder_of_receipt(item.receipt)
                 known = set(self.model.tasks)
@@ -197,6 +201,7 @@ class Player:
         async with self.move() as before:
             outcomes = await self.driver.extend_many([Receipt(receipt) for receipt in receipts], lease=lease)
             after = await self.now()
+            assert len(outcomes) == len(receipts), f"{len(outcomes)} outcomes of {len(receipts)} receipts"
             for receipt, outcome in zip(receipts, outcomes, strict=True):
                 one = self.model.holder_of_receipt(receipt)
                 assert outcome.applied == (one is not None), f"heartbeat gave {outcome}; the model says {one}"
@@ -244,6 +249,17 @@ class Player:
             if deleted:
                 self.model.forget(id)
                 self.forgotten.add(id)
+
+    async def purge(self, queue: str) -> None:
+        """Purge a queue."""
+        async with self.move() as before:
+            await self.driver.purge([queue])
+            gone = [id for id, one in self.model.tasks.items() if one.task.queue == queue]
+            for id in gone:
+                one = self.model.tasks[id]
+                # An id whose record was gone already may be remembered on, so it is left out of the program.
+                (self.lost if one.record_may_be_gone(before) else self.forgotten).add(id)
+                self.model.forget(id)
 
     async def advance(self, seconds: float) -> None:
         """Let time pass."""

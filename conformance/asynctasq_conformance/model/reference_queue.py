@@ -91,6 +91,8 @@ class ReferenceQueue:
         self.tasks: dict[str, ReferenceTask] = {}
         self.receipts: list[str] = []
         """Every receipt that was ever issued, oldest first."""
+        self.issued_for: dict[str, str] = {}
+        """Receipt -> the id of the task that it was issued for."""
         self.totals: Counter[tuple[str, str]] = Counter()
         """(queue, what became of a task) -> how often."""
         self.paused: set[str] = set()
@@ -167,6 +169,7 @@ class ReferenceQueue:
         one.attempts += 1
         one.available_at = lease_end
         self.receipts.append(receipt)
+        self.issued_for[receipt] = id
 
     def holder_of_receipt(self, receipt: str) -> ReferenceTask | None:
         """The task that a receipt leases."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asynctasq_conformance.mutants import (
+    wrong_atomicity,
     wrong_enqueueing,
     wrong_features,
     wrong_guests,
@@ -18,6 +19,7 @@ from asynctasq_conformance.mutants.mutant import CATALOGUE, Mutant
 
 MODULES = (
     wrong_lifecycles,
+    wrong_atomicity,
     wrong_enqueueing,
     wrong_reserving,
     wrong_settling,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from asynctasq_conformance.examples import Example, examples_of
+from asynctasq_conformance.model.machine import play_model
 from asynctasq_conformance.mutants.mutant import Mutant
 from asynctasq_conformance.mutants.plain_harness import PlainHarness
 from asynctasq_conformance.running import NotApplicable, leaves_of, run_example
@@ -63,3 +64,12 @@ def _module_that_raised(traceback: TracebackType | None) -> str:
         module = traceback.tb_frame.f_globals.get("__name__", "")
         traceback = traceback.tb_next
     return module
+
+
+def model_kills(mutant: Mutant, seed: int | None, event_loop: str = "asyncio") -> bool:
+    """Whether the state machine catches the mutant, with a seed or derandomised. Nothing is shrunk."""
+    try:
+        play_model(PlainHarness(mutant.driver_class), event_loop, "ci", seed, shrink=False)
+    except Exception as error:
+        return any(is_assertion_of_the_suite(leaf) for leaf in leaves_of(error))
+    return False

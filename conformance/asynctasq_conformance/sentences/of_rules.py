@@ -6,7 +6,6 @@ from asynctasq_conformance.sentences.sentence import Sentence
 
 BASE_CLASS = "the final methods of the base class keep it, and no driver can change them"
 FAULTS = "needs a broken connection: the fault group shows it"
-CONCURRENCY = "needs chance: the concurrency group shows it"
 NO_SCHEMA = "needs a store in a state that only its own driver's tests can make"
 
 RULES = (
@@ -98,16 +97,14 @@ RULES = (
         no_example=NO_SCHEMA,
         no_mutant=NO_SCHEMA,
     ),
-    Sentence("CON-1", "A cancelled call applies each item fully or not at all.", no_example=CONCURRENCY),
+    Sentence("CON-1", "A cancelled call applies each item fully or not at all."),
     Sentence(
         "CON-2",
         "After a cancelled call its connection is usable or discarded.",
-        no_example=CONCURRENCY,
     ),
     Sentence(
         "CON-3",
         "A cancelled `reserve` may leave leases that nobody knows.",
-        no_example=CONCURRENCY,
         no_mutant="it allows something; the model and the concurrency group accept it",
     ),
     Sentence(
@@ -119,6 +116,5 @@ RULES = (
     Sentence(
         "CON-5",
         "No task is in two live leases, whoever reserves at the same time.",
-        no_example=CONCURRENCY,
     ),
 )

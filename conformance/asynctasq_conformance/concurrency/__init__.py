@@ -1,0 +1,1 @@
+"""Races and cancellations: histories that are checked, and calls that are cancelled at every await."""
