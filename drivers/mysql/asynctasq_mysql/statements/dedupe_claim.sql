@@ -1,0 +1,1 @@
+INSERT IGNORE INTO {dedupe} (namespace, slot, pk) VALUES :rows

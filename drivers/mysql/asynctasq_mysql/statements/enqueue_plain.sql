@@ -1,0 +1,2 @@
+INSERT INTO {task} (namespace, queue, priority_order, at_us, enqueued_us, remember_us, id, name, correlation_id, payload)
+VALUES :rows

@@ -1,0 +1,1 @@
+DELETE FROM {known} WHERE namespace = :namespace AND id IN :ids AND pk = 0

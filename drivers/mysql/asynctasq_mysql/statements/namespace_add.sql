@@ -1,0 +1,1 @@
+INSERT IGNORE INTO {namespace} (name) VALUES (:name)

@@ -1,0 +1,1 @@
+INSERT IGNORE INTO {paused} (namespace, queue) VALUES :rows

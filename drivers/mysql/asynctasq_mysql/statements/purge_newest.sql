@@ -1,0 +1,1 @@
+SELECT COALESCE(MAX(pk), 0), {now} FROM {task}

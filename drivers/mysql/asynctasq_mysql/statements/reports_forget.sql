@@ -1,0 +1,1 @@
+DELETE FROM {report} WHERE namespace = :namespace AND until_us <= {now}

@@ -1,0 +1,3 @@
+UPDATE {task} SET receipt = :token, attempt = attempt + 1, at_us = :until, worker = :worker, started_us = :now
+WHERE pk IN :pks;
+COMMIT

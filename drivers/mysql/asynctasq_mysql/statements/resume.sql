@@ -1,0 +1,1 @@
+DELETE FROM {paused} WHERE namespace = :namespace AND queue IN :queues

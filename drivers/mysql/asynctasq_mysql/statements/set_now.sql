@@ -1,0 +1,1 @@
+SET @asynctasq_now = {now}

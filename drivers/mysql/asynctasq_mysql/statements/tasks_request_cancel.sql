@@ -1,0 +1,1 @@
+UPDATE {task} SET state = 1 WHERE pk IN :pks

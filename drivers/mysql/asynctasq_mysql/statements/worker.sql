@@ -1,0 +1,1 @@
+SELECT number FROM {worker} WHERE namespace = :namespace AND name = :name

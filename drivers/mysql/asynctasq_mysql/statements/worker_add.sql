@@ -1,0 +1,1 @@
+INSERT IGNORE INTO {worker} (namespace, name) VALUES (:namespace, :name)
