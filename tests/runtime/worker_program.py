@@ -1,0 +1,64 @@
+"""A worker process for the tests, on an SQLite file: `python -m tests.runtime.worker_program URL NOTES OPTIONS`."""
+
+import json
+import logging
+import sys
+import time
+
+import anyio
+
+from asynctasq.plugins.driver_factory import DriverFactory
+from asynctasq.runtime.shutdown import leave_process
+from asynctasq.runtime.worker import Worker
+from asynctasq.tasks.current_task import current_task
+from asynctasq.tasks.function_task import task
+from tests.runtime.process_tasks import note
+
+
+@task(name="program.sleep")
+async def sleep(path: str, seconds: float) -> None:
+    note(path, "start", current_task().attempt)
+    try:
+        await anyio.sleep(seconds)
+    except anyio.get_cancelled_exc_class():
+        note(path, "cancelled", current_task().attempt)
+        raise
+    note(path, "end", current_task().attempt)
+
+
+@task(name="program.block")
+async def block(path: str, seconds: float) -> None:
+    note(path, "start", current_task().attempt)
+    time.sleep(seconds)
+    note(path, "end", current_task().attempt)
+
+
+@task(name="program.thread")
+def thread(path: str, seconds: float) -> None:
+    note(path, "start", current_task().attempt)
+    time.sleep(seconds)
+    note(path, "end", current_task().attempt)
+
+
+@task(name="program.stubborn")
+async def stubborn(path: str) -> None:
+    note(path, "start", current_task().attempt)
+    with anyio.CancelScope(shield=True):
+        await anyio.sleep(60)
+
+
+def main() -> None:
+    """Run a worker to its end, and exit as it says."""
+    url, options = sys.argv[1], json.loads(sys.argv[2])
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    use_uvloop = options.pop("use_uvloop", False)
+    worker = Worker(DriverFactory.create(url), open_heartbeat_driver=lambda: DriverFactory.create(url), **options)
+    anyio.run(worker.start, backend_options={"use_uvloop": use_uvloop})
+    leave_process(worker.exit_code)
+
+
+if __name__ == "__main__":
+    # The module that has the tasks is the one that tests import, not this script's second life as `__main__`.
+    from tests.runtime import worker_program
+
+    worker_program.main()
