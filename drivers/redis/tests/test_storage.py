@@ -114,3 +114,20 @@ async def test_dead_retention_drops_what_died_long_ago(harness: RedisHarness, se
             pass
         assert await driver.get_tasks([task.id]) == {}
         assert (await driver.queue_stats(["q"]))["q"].total_dead == 1
+
+
+@pytest.mark.anyio
+async def test_a_record_that_was_deleted_by_hand_stands_in_nobodys_way(
+    harness: RedisHarness, redis_url: str, driver: RedisDriver
+) -> None:
+    """Whoever deletes keys by hand loses those tasks, and no other."""
+    prefix = f"asynctasq:{{{harness.namespace}}}:"
+    tasks = [NewTask(id=f"t{number}", queue="q", name="n", payload=b"x") for number in range(4)]
+    await driver.enqueue_many(tasks)
+    with Redis.from_url(redis_url) as client:
+        client.hdel(f"{prefix}meta", "t0")
+        client.hdel(f"{prefix}body", "t2")
+    assert {task.id for task in (await driver.list_tasks()).tasks} >= {"t1", "t3"}
+    deliveries = await driver.reserve(["q"], limit=2, lease=60, worker="w")
+    deliveries += await driver.reserve(["q"], limit=2, lease=60, worker="w")
+    assert [delivery.id for delivery in deliveries] == ["t1", "t3"]

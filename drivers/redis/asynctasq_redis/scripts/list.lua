@@ -36,7 +36,7 @@ local function is_wanted(task_key, task)
     bytes = bytes + call('HSTRLEN', BODY, task_key)
     return true
   end
-  local body = call('HGET', BODY, task_key)
+  local body = body_of(task_key)
   bytes = bytes + #body
   local its_name, its_correlation_id = unpack_fields('Bc0Bc0', body)
   return (name == '' or its_name == name) and (correlation_id == '' or its_correlation_id == correlation_id)
@@ -48,7 +48,7 @@ local function look_at(members)
     local member, task_key = members[index], string.sub(members[index], 7)
     local blob = call('HGET', META, task_key)
     looked = looked + 1
-    if is_wanted(task_key, load(blob)) then records[#records + 1] = shown(task_key, blob) end
+    if blob and is_wanted(task_key, load(blob)) then records[#records + 1] = shown(task_key, blob) end
     last_score, last_member = digits(tonumber(members[index + 1])), member
   end
   return true

@@ -41,42 +41,46 @@ local function next_members(key, zone, number)
   return members
 end
 
--- Lease these members of one queue and priority, or end those that have expired; returns how many expired.
+-- A task that may have expired, or will before its lease ends. Whether it is leased, and whether that is stored already.
+local function lease_special(task, key)
+  if end_by_time(task, key) == 'dead' then return false, false end
+  if task.expiry == 0 or task.expiry > lease_end then return true, false end
+  task.attempts, task.started, task.receipt, task.worker = task.attempts + 1, now, receipt, worker
+  lease_until(task, key, lease_end)
+  return true, true
+end
+
+-- Lease these members of one queue and priority; returns how many could not be leased.
 local function take_members(queue, zone, members, group)
   local keys = {}
   for index, member in ipairs(members) do keys[index] = string.sub(member, 7) end
   local blobs, all_bodies = call('HMGET', META, unpack(keys)), call('HMGET', BODY, unpack(keys))
   local metas, scores, score = { 'HSET', META }, { 'ZADD', QUEUE .. queue }, digits((zone + 1) * ZONE + lease_end)
-  local expired = 0
+  local left_out = 0
   for index, key in ipairs(keys) do
-    local blob, body, is_taken = blobs[index], all_bodies[index], false
-    local _, flags, attempts = unpack_fields('<BBI4', blob)
-    local rest_start = rest_starts_at(blob)
-    local enqueued = unpack_fields('<I6', blob, rest_start + 13)
-    if flags < HAS_EXTRA then
-      is_taken = true
-    else
-      local task = load(blob)
-      if end_by_time(task, key) == 'dead' then
-        expired = expired + 1
-      elseif task.expiry > 0 and task.expiry <= lease_end then
-        task.attempts, task.started, task.receipt, task.worker = attempts + 1, now, receipt, worker
-        lease_until(task, key, lease_end)
-        blob = nil
-        is_taken = true
-      else
-        is_taken = true
-      end
+    local blob, body = blobs[index], all_bodies[index]
+    local is_leased, is_stored = blob and body, false
+    local flags, attempts, rest_start, _
+    if is_leased then
+      _, flags, attempts = unpack_fields('<BBI4', blob)
+      rest_start = rest_starts_at(blob)
+      if flags >= HAS_EXTRA then is_leased, is_stored = lease_special(load(blob), key) end
+    else -- its record was deleted by hand: it would stand in the way for ever
+      write('ZREM', QUEUE .. queue, members[index])
+      write('ZREM', EXPIRING .. queue, members[index])
     end
-    if is_taken then
-      if blob then
+    if not is_leased then
+      left_out = left_out + 1
+    else
+      if not is_stored then
         local slot = #metas
         metas[slot + 1] = key
         metas[slot + 2] = pack('<BBI4', zone + 1, flags, attempts + 1) .. delivery .. string.sub(blob, rest_start)
         scores[#scores + 1], scores[#scores + 2] = score, members[index]
       end
       local slot = #group
-      group[slot + 1], group[slot + 2], group[slot + 3], group[slot + 4] = key, body, attempts + 1, enqueued
+      group[slot + 1], group[slot + 2] = key, body
+      group[slot + 3], group[slot + 4] = attempts + 1, unpack_fields('<I6', blob, rest_start + 13)
       bytes = bytes + #body
       taken = taken + 1
     end
@@ -86,8 +90,8 @@ local function take_members(queue, zone, members, group)
     send(scores)
   end
   send_writes()
-  ended = ended + expired
-  return expired
+  ended = ended + left_out
+  return left_out
 end
 
 local function is_full() return taken >= limit or bytes >= MOST_BYTES or ended >= MOST_ENDED end
@@ -98,8 +102,8 @@ local function take_priority(queue_index, queue, zone)
     local wanted = math.min(limit - taken, SLICE)
     local members = next_members(QUEUE .. queue, zone, wanted)
     if #members == 0 then break end
-    local expired = take_members(queue, zone, members, group)
-    if #members < wanted and expired == 0 then break end
+    local left_out = take_members(queue, zone, members, group)
+    if #members < wanted and left_out == 0 then break end
   end
   if #group > 0 then
     found[#found + 1] = queue_index - 1

@@ -1,3 +1,6 @@
+-- Name, correlation id and payload; all empty if somebody has deleted them by hand.
+local function body_of(key) return call('HGET', BODY, key) or '\0\0' end
+
 -- A task as a list of fields for the driver to read, or nil if its record is gone.
 local function shown(key, blob)
   local task = load(blob)
@@ -11,6 +14,6 @@ local function shown(key, blob)
   return { key, state, task.queue, task.priority, task.attempts, task.dedupe, reason, task.worker,
     has(task, ASKED_TO_CANCEL) and 1 or 0, task.enqueued, available, task.started, finished,
     task.expiry > 0 and task.expiry - task.enqueued or -1, task.keep, task.remember, left,
-    call('HGET', BODY, key), has(task, HAS_RESULT) and call('HGET', RESULT, key),
+    body_of(key), has(task, HAS_RESULT) and call('HGET', RESULT, key),
     has(task, HAS_FAILURES) and call('LRANGE', FAILURES .. key, 0, -1) or {} }
 end
