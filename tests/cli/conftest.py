@@ -111,5 +111,5 @@ def store(tmp_path: Path) -> Store:
 def new_task(task_id: str, *, queue: str = "mail", name: str = "app:send", **fields: object) -> NewTask:
     """A task with one argument, as the core frames it."""
     headers = encode_headers(Headers(max_attempts=5, timeout=12.5))
-    payload = encode_frame(headers, MsgpackSerializer().encode([["a@b.c"], {}]))
+    payload = encode_frame(headers, MsgpackSerializer().encode({"to": "a@b.c"}))
     return NewTask(id=task_id, queue=queue, name=name, payload=payload, **fields)  # type: ignore[arg-type]

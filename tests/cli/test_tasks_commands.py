@@ -53,7 +53,7 @@ def test_show_reads_the_options_but_not_the_arguments(type_command: Type, store:
     assert "result" not in task
     typed = type_command("tasks", "show", "a", "--json", "--arguments", "--result", "--url", store.url)
     (task,) = json.loads(typed.out)
-    assert task["arguments"] == [["a@b.c"], {}]
+    assert task["arguments"] == {"to": "a@b.c"}
     assert task["result"] == {"sent": True}
     people = type_command("tasks", "show", "a", "--url", store.url)
     assert "max attempts:" in people.out
