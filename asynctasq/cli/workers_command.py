@@ -40,7 +40,7 @@ def workers(ctx: click.Context, as_json: bool) -> int:
                     ",".join(map(str, cast("list[object]", said.get("queues") or ()))),
                     said.get("active_tasks"),
                     said.get("tasks_processed"),
-                    spoken_age(said.get("uptime_seconds")),
+                    spoken_age(_uptime(said, age)),
                     f"{spoken_age(max(age, 0.0))} ago",
                 )
                 for report, said, age in told
@@ -57,3 +57,9 @@ def _read(report: WorkerReport) -> dict[str, Any]:
         return msgspec.json.decode(report.data, type=dict[str, Any])
     except msgspec.MsgspecError:
         return {}
+
+
+def _uptime(said: dict[str, Any], age: float) -> float | None:
+    """What it was at the report, and what has passed since."""
+    uptime = said.get("uptime_seconds")
+    return uptime + max(age, 0.0) if isinstance(uptime, int | float) else None
