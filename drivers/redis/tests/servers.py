@@ -24,13 +24,13 @@ def skip_without_server() -> None:
     try:
         socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 6379), timeout=2).close()
     except OSError:
-        pytest.skip(f"NO REDIS SERVER at {parts.hostname}:{parts.port}; set ASYNCTASQ_TEST_REDIS_URL")
+        pytest.skip(f"backend: NO REDIS SERVER at {parts.hostname}:{parts.port}; set ASYNCTASQ_TEST_REDIS_URL")
 
 
 def skip_without_binary() -> None:
     """Skip, loudly, if no private server can be started."""
     if BINARY is None:
-        pytest.skip("NO redis-server BINARY on the path: what needs a private server is not tested")
+        pytest.skip("backend: NO redis-server BINARY on the path: what needs a private server is not tested")
 
 
 def free_port() -> int:
