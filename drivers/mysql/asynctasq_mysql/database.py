@@ -75,11 +75,13 @@ class Database:
         Raises:
             DriverError: as the error mapping says.
         """
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self.settings.command_timeout
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await self._pool.run(operation)
             except NATIVE_ERRORS as error:
-                if attempt == ATTEMPTS or not is_retried(error):
+                if attempt == ATTEMPTS or clock() > deadline or not is_retried(error):
                     raise own_error(error) from error
             self.undone += 1
             await asyncio.sleep(random.uniform(0, min(0.001 * 2**attempt, LONGEST_PAUSE)))

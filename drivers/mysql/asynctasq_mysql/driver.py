@@ -1,4 +1,4 @@
-"""The MySQL and MariaDB driver. Each hook is a round trip or a few; what they do stands in the modules named after it."""
+"""The MySQL and MariaDB driver. Each hook is a round trip or a few, which stand in the module that it names."""
 
 import asyncio
 import warnings

@@ -29,9 +29,10 @@ async def enqueue_in_own_transaction(database: Database, tasks: Sequence[NewTask
 
 def is_plain(tasks: Sequence[NewTask]) -> bool:
     """Whether nothing but the ids can stand in the way, and nobody has to care for the tasks later."""
-    return not any(
-        [task.dedupe_key is not None or task.expires_after is not None or task.keep_for != 0.0 for task in tasks]
-    )
+    for task in tasks:
+        if task.dedupe_key is not None or task.expires_after is not None or task.keep_for != 0.0:
+            return False
+    return True
 
 
 async def _enqueue_plain(connection: Connection, names: StorageNames, tasks: Sequence[NewTask]) -> bool:

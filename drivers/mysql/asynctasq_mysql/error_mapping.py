@@ -178,6 +178,8 @@ def _by_meaning(meaning: Meaning, error: BaseException) -> DriverError:
         return StorageMissing(f"Schema missing. Run: {MIGRATE} ({told})")
     if meaning is Meaning.TOO_LARGE:
         return PayloadTooLarge(f"the server takes no packet of that size: {told}. Raise its max_allowed_packet")
+    if meaning is Meaning.RETRY:
+        return DriverUnavailable(f"the server undid the transaction again and again: {told}. Nothing was applied")
     if meaning in (Meaning.OTHER, Meaning.REFUSED):
         return DriverError(f"the server refuses the statement: {told}")
     return DriverUnavailable(f"the server is not available: {told}; unknown whether the call was applied")

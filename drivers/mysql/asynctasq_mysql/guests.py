@@ -1,4 +1,4 @@
-"""Callers' own connections, as far as this driver uses them: one statement at a time, and what their session is like."""
+"""Callers' own connections, as far as this driver uses them: one statement at a time, and whether one has begun."""
 
 import sys
 from typing import Any, Protocol
@@ -35,20 +35,27 @@ class SyncGuest(Protocol):
         ...
 
 
-def guest_of(connection: Any) -> AsyncGuest | SyncGuest:
-    """Bind to a caller's connection.
+# Whoever has a connection of SQLAlchemy has imported it.
+
+
+def async_guest_of(connection: Any) -> AsyncGuest | None:
+    """Bind to a caller's connection, if it is one that awaits."""
+    if isinstance(connection, aiomysql.Connection):
+        return _AiomysqlGuest(connection)
+    sqlalchemy: Any = sys.modules.get("sqlalchemy.ext.asyncio")
+    if sqlalchemy is not None and isinstance(connection, sqlalchemy.AsyncConnection | sqlalchemy.AsyncSession):
+        return _AsyncSqlalchemyGuest(connection, is_session=isinstance(connection, sqlalchemy.AsyncSession))
+    return None
+
+
+def sync_guest_of(connection: Any) -> SyncGuest:
+    """Bind to a caller's connection, which must be a synchronous one.
 
     Raises:
         InvalidArgument: it is none that this driver knows.
     """
-    if isinstance(connection, aiomysql.Connection):
-        return _AiomysqlGuest(connection)
     if isinstance(connection, pymysql.connections.Connection):
         return _PyMySQLGuest(connection)
-    # Whoever has a connection of SQLAlchemy has imported it.
-    asynchronous: Any = sys.modules.get("sqlalchemy.ext.asyncio")
-    if asynchronous is not None and isinstance(connection, asynchronous.AsyncConnection | asynchronous.AsyncSession):
-        return _AsyncSqlalchemyGuest(connection, is_session=isinstance(connection, asynchronous.AsyncSession))
     engine: Any = sys.modules.get("sqlalchemy.engine")
     if engine is not None and isinstance(connection, engine.Connection):
         return _SqlalchemyGuest(connection, is_session=False)

@@ -19,7 +19,7 @@ class Sql(Struct, frozen=True):
     text: str
 
 
-Value = int | str | bytes | bytearray | memoryview | None | Sql | Sequence[int] | Sequence[str] | Sequence[bytes]
+Value = int | str | bytes | Sql | Sequence[int] | Sequence[str] | Sequence[bytes] | None
 
 
 @lru_cache(maxsize=4096)
@@ -33,8 +33,8 @@ def optional_text(value: str | None) -> str:
     return "NULL" if value is None else text(value)
 
 
-def binary(value: bytes | bytearray | memoryview) -> str:
-    """Any bytes."""
+def binary(value: bytes) -> str:
+    """Any bytes; of a bytearray or memoryview, too, which other formatting would turn into their repr."""
     return f"X'{value.hex()}'" if value else "''"
 
 
@@ -51,7 +51,7 @@ def literal(value: Value) -> str:
         return str(int(value))
     if isinstance(value, str):
         return text(value)
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, bytes):
         return binary(value)
     if value is None:
         return "NULL"

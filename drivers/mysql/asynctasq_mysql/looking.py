@@ -109,7 +109,7 @@ async def queue_stats(database: Database, queues: Sequence[str] | None) -> dict[
         if what == "expired_ready":
             expired.append(queue)
     if expired:
-        ages = dict(await database.fetch("oldest_ready", queues=expired))
+        ages: dict[str, int] = {row[0]: row[1] for row in await database.fetch("oldest_ready", queues=expired)}
         for queue in expired:
             age = ages.get(queue)
             stats[queue] = replace(stats[queue], oldest_ready_age=None if age is None else seconds(age))

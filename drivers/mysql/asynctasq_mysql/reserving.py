@@ -82,7 +82,8 @@ async def _take_from_others(claim: _Claim, queues: Sequence[str], begin: int) ->
         for place, (queue, line) in enumerate(lines)
     ]
     [heads] = await claim.connection.run(" UNION ALL ".join(looks))
-    for place, head in sorted(heads.rows):
+    found: list[tuple[int, int | None]] = sorted((row[0], row[1]) for row in heads.rows)
+    for place, head in found:
         if head is None or head > claim.now:
             continue
         if not claim.missing:

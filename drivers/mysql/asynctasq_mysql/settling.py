@@ -30,13 +30,17 @@ _write_failures = msgspec.json.Encoder().encode
 async def settle_in_own_transaction(database: Database, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
     """Plain completions in one round trip; everything else by looking first."""
     receipts = read_receipts([settlement.receipt for settlement in settlements])
-    if all([type(settlement) is Complete and not settlement.follow_ups for settlement in settlements]):
+    if all(map(_may_be_plain, settlements)):
         known = {receipt[0]: receipt[1] for receipt in receipts if receipt is not None}
         if len(known) == len(settlements) <= IDS_PER_ROW:
             sql = _plain_statement(database.names, known)
             if await database.run(lambda connection: _settle_plain(connection, sql)):
                 return [SettleOutcome.APPLIED] * len(settlements)
     return await database.run_steps(lambda: settle(database.names, settlements, sees_latest=True))
+
+
+def _may_be_plain(settlement: Settlement) -> bool:
+    return type(settlement) is Complete and not settlement.follow_ups
 
 
 def _plain_statement(names: StorageNames, tokens: dict[str, str]) -> str:
@@ -96,7 +100,7 @@ def _follow_ups(settled: Sequence[tuple[Settlement, StoredTask]]) -> list[NewTas
     for place, (settlement, _) in enumerate(settled):
         if not isinstance(settlement, Complete) or not settlement.follow_ups:
             continue
-        if all([task.dedupe_key is None for task in settlement.follow_ups]):
+        if all(task.dedupe_key is None for task in settlement.follow_ups):
             follow_ups += settlement.follow_ups
             continue
         still_held = {later.slot for _, later in islice(settled, place + 1, None)}

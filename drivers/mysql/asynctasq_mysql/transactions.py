@@ -20,7 +20,7 @@ from asynctasq.driver_api import (
 from asynctasq_mysql.client import NATIVE_ERRORS, Result
 from asynctasq_mysql.enqueueing import enqueue
 from asynctasq_mysql.error_mapping import code_of, guest_error
-from asynctasq_mysql.guests import AsyncGuest, SyncGuest, guest_of
+from asynctasq_mysql.guests import AsyncGuest, SyncGuest, async_guest_of, sync_guest_of
 from asynctasq_mysql.settling import settle
 from asynctasq_mysql.steps import Steps
 from asynctasq_mysql.storage_names import StorageNames
@@ -47,15 +47,11 @@ class MySQLTransactions:
             InvalidArgument: it is no connection that this driver knows.
         """
         self._check_open()
-        guest = guest_of(connection)
         calls = _Calls(self._names, self._limits, self._check_open)
-        if _awaits(guest):
+        guest = async_guest_of(connection)
+        if guest is not None:
             return _AsyncBound(calls, guest)
-        return _SyncBound(calls, guest)
-
-
-def _awaits(guest: Any) -> bool:
-    return bool(guest.run.__code__.co_flags & 0x80)
+        return _SyncBound(calls, sync_guest_of(connection))
 
 
 class _Calls:

@@ -161,8 +161,11 @@ class Transitions:
     def _rows_of(self, queue: str, ended: _Ended) -> Iterator[str]:
         totals = f"{ended.completed},{ended.dead},{ended.retried},{ended.cancelled}"
         begin = f"({self._names.namespace},{text(queue)}"
-        for forget_at, tasks in ended.forgotten.items() or ((self.now, []),):
-            for part in slices(tasks, IDS_PER_ROW) or ([],):
+        if not ended.forgotten:
+            yield f"{begin},{self.now},{totals},'','')"
+        for forget_at, tasks in ended.forgotten.items():
+            for first in range(0, len(tasks), IDS_PER_ROW):
+                part = tasks[first : first + IDS_PER_ROW]
                 pks = " ".join([str(task.pk) for task in part])
                 ids = " ".join([task.id for task in part])
                 yield f"{begin},{forget_at},{totals},'{pks}','{ids}')"
@@ -190,8 +193,3 @@ def bulk(names: StorageNames, statement: str, values: Iterable[str]) -> list[str
     if part:
         statements.append(names.statement(statement, rows=Sql(",".join(part))))
     return statements
-
-
-def slices(items: Sequence[StoredTask], size: int) -> list[Sequence[StoredTask]]:
-    """Parts of at most `size` items."""
-    return [items[begin : begin + size] for begin in range(0, len(items), size)]

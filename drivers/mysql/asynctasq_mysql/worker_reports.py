@@ -20,7 +20,7 @@ class MySQLWorkerReports:
         check_text("worker", worker)
         check_payload("data", data, self._limits)
         check_duration("ttl", ttl, self._limits)
-        await database.execute("report", worker=worker, data=data, ttl=microseconds(ttl))
+        await database.execute("report", worker=worker, data=bytes(data), ttl=microseconds(ttl))
 
     async def reports(self) -> list[WorkerReport]:
         """All reports whose time has not run out."""

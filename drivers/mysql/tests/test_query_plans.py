@@ -1,0 +1,140 @@
+"""What a call reads does not depend on how much is stored."""
+
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from asynctasq_mysql import MySQLConfig, MySQLDriver
+from asynctasq_mysql.clock import NEVER
+from asynctasq_mysql.client import Result
+
+from asynctasq.driver_api import Complete, NewTask
+
+from .harness import Administrator
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+ROWS = 200_000
+BATCH = 100
+PASSES = 10
+"""Rows read per row wanted, at most."""
+
+
+@pytest.fixture
+async def crowded(own_tables: MySQLConfig) -> AsyncGenerator[MySQLDriver]:
+    """A driver with one connection, which has planned its statements on empty tables."""
+    settings = MySQLConfig(dsn=own_tables.dsn, queue_table=own_tables.queue_table, max_pool_size=1, min_pool_size=1)
+    driver = MySQLDriver(settings)
+    await driver.prepare_storage()
+    async with driver:
+        await driver.reserve(["q"], limit=BATCH, lease=60.0, worker="worker")
+        yield driver
+
+
+def load(settings: MySQLConfig, *, at: str, priority_order: int = 5, expires_at: str = str(NEVER)) -> None:
+    """Store many tasks, without statistics of them."""
+    now = "@now := {now}".replace(":=", ":=")
+    begin = uuid.uuid4().hex[:10]
+    Administrator(settings).run(
+        f"SELECT {now}",
+        "INSERT INTO {task} (namespace, queue, priority_order, at_us, enqueued_us, expires_us, special, id, name,"
+        f" payload) SELECT 1, 'q', {priority_order}, {at}, @now - 10000000, {expires_at}, {expires_at} <> {NEVER},"
+        f" CONCAT('{begin}-', seq), 'tests.task', '' FROM seq_1_to_{ROWS}",
+        f"INSERT INTO {{known}} SELECT namespace, id, pk FROM {{task}} WHERE id LIKE '{begin}-%'",
+        f"INSERT INTO {{agenda}} SELECT pk, namespace, 0, expires_us FROM {{task}}"
+        f" WHERE id LIKE '{begin}-%' AND expires_us <> {NEVER}",
+    )
+
+
+async def rows_read(driver: MySQLDriver, call: Callable[[], Awaitable[Any]]) -> tuple[int, Any]:
+    """How many rows the server reads for a call, and what that gives."""
+
+    async def counted() -> int:
+        [status] = await run(driver, "SHOW SESSION STATUS LIKE 'Handler_read%'")
+        return sum(int(row[1]) for row in status.rows)
+
+    before = await counted()
+    value = await call()
+    after = await counted()
+    overhead = 2 * len((await run(driver, "SHOW SESSION STATUS LIKE 'Handler_read%'"))[0].rows)
+    return after - before - overhead, value
+
+
+async def run(driver: MySQLDriver, sql: str) -> list[Result]:
+    """Run a statement on the driver's only connection."""
+    return await driver._connected.run(lambda connection: connection.run(sql))
+
+
+async def test_a_cycle_among_many_ready_tasks(crowded: MySQLDriver) -> None:
+    """reserve, extend and settle of a batch read at most ten rows per task among 200,000 ready ones."""
+    load(crowded.settings, at="@now - seq")
+
+    async def cycle() -> int:
+        deliveries = await crowded.reserve(["q"], limit=BATCH, lease=60.0, worker="worker")
+        await crowded.extend_many([delivery.receipt for delivery in deliveries], lease=60.0)
+        await crowded.settle_many([Complete(receipt=delivery.receipt) for delivery in deliveries])
+        return len(deliveries)
+
+    for _ in range(3):
+        read, delivered = await rows_read(crowded, cycle)
+        assert delivered == BATCH
+        assert read <= PASSES * BATCH
+
+
+async def test_a_claim_behind_many_scheduled_tasks(crowded: MySQLDriver) -> None:
+    """200,000 scheduled tasks of the highest priority cost a claim nothing."""
+    load(crowded.settings, at="@now + 3600000000", priority_order=0)
+    await crowded.enqueue_many([task() for _ in range(BATCH)])
+    read, deliveries = await rows_read(
+        crowded, lambda: crowded.reserve(["q"], limit=BATCH, lease=60.0, worker="worker")
+    )
+    assert len(deliveries) == BATCH
+    assert read <= PASSES * BATCH
+
+
+async def test_a_claim_behind_many_expired_tasks(crowded: MySQLDriver) -> None:
+    """200,000 expired tasks at the head cost a claim a slice, never all of them, and each claim makes progress."""
+    load(crowded.settings, at="@now - 9000000", expires_at="@now - 1")
+    await crowded.enqueue_many([task(priority=0) for _ in range(BATCH)])
+    dead = 0
+    for _ in range(3):
+        read, _ = await rows_read(crowded, lambda: crowded.reserve(["q"], limit=BATCH, lease=60.0, worker="worker"))
+        assert read <= PASSES * 1000
+        ended = Administrator(crowded.settings).run("SELECT COUNT(*) FROM {task} WHERE state = 2")[0][0]
+        assert ended > dead
+        dead = ended
+
+
+async def test_other_calls_among_many_tasks(crowded: MySQLDriver) -> None:
+    """Enqueueing, looking, cancelling, replaying, deleting, maintaining and polling read what they are asked for."""
+    load(crowded.settings, at="@now - seq")
+    tasks = [task() for _ in range(BATCH)]
+    ids = [each.id for each in tasks]
+    calls: dict[str, Callable[[], Awaitable[Any]]] = {
+        "enqueue_many": lambda: crowded.enqueue_many(tasks),
+        "enqueue_many, known": lambda: crowded.enqueue_many(tasks),
+        "enqueue_many, with keys": lambda: crowded.enqueue_many([task(dedupe_key=id) for id in ids]),
+        "get_tasks": lambda: crowded.get_tasks(ids),
+        "cancel_many": lambda: crowded.cancel_many(ids),
+        "replay_many": lambda: crowded.replay_many(ids),
+        "delete_many": lambda: crowded.delete_many(ids),
+        "maintain": lambda: crowded.maintain(limit=BATCH),
+        "any_ready": lambda: crowded._connected.fetch("any_ready", queues=["q", "other"]),
+    }
+    for name, call in calls.items():
+        read, _ = await rows_read(crowded, call)
+        assert read <= PASSES * BATCH, f"{name} read {read} rows"
+
+
+async def test_a_list_looks_at_a_bounded_number(crowded: MySQLDriver) -> None:
+    """A page of a list looks at a window of tasks, however few of them match."""
+    load(crowded.settings, at="@now - seq")
+    for filters in ({"name": "nowhere"}, {"state": "dead"}, {"state": "scheduled"}, {"queue": "other"}):
+        read, _ = await rows_read(crowded, lambda filters=filters: crowded.list_tasks(limit=10, **filters))
+        assert read <= 3 * 2000, f"{filters} read {read} rows"
+
+
+def task(**fields: Any) -> NewTask:
+    """A task with a fresh id."""
+    return NewTask(**{"id": uuid.uuid4().hex, "queue": "q", "name": "tests.task", "payload": b""} | fields)
