@@ -109,8 +109,7 @@ class CallQueue:
         try:
             async with asyncio.timeout(self._command_timeout):
                 if not self._is_led or await self._wait_for_turn(call):
-                    while not call.done:
-                        await self._lead()
+                    await self._lead(call)
         except TimeoutError as error:
             call.dropped = True
             raise DriverUnavailable(
@@ -135,10 +134,15 @@ class CallQueue:
                 self._hand_over()
             raise
 
-    async def _lead(self) -> None:
+    async def _lead(self, call: _Call) -> None:
+        """Have the waiting calls carried out, this one among them, and hand the lead over, whatever happens.
+
+        The call may be done already: then its turn to lead came while an abandoned leader's hop carried it out.
+        """
         self._is_led = True
         try:
-            await self._connection.commit()
+            while not call.done:
+                await self._connection.commit()
         except ValueError as error:  # aiosqlite's word for a connection that is closed
             raise DriverClosed("the driver was disconnected before this call began") from error
         finally:

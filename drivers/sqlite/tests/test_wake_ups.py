@@ -22,7 +22,7 @@ WAYS = pytest.mark.parametrize("watch_files", [True, False], ids=["notified", "p
 
 @WAYS
 async def test_another_driver_wakes(open_driver: Callable[..., Any], watch_files: bool) -> None:
-    """What one driver enqueues wakes the listener of another within a few milliseconds."""
+    """What one driver enqueues wakes the listener of another: in milliseconds, on a machine that is not busy."""
     listener, producer = await open_driver(watch_files=watch_files), await open_driver()
     delays: list[float] = []
     async with listener.wake_ups.listen(["q"]) as stream:
@@ -34,7 +34,7 @@ async def test_another_driver_wakes(open_driver: Callable[..., Any], watch_files
             delays.append(time.perf_counter() - start)
             await listener.settle_many(completions(await take(listener)))
             await stream.wait(0)
-    assert median(delays) < 0.1
+    assert median(delays) < 0.3
 
 
 @WAYS
