@@ -38,7 +38,9 @@ async def run_worker(made: WorkerApplication) -> None:
     try:
         async with AsyncExitStack() as stack:
             if settings.health_port is not None:
-                server = health_server(settings.health_host, settings.health_port, health.paths())
+                server = health_server(
+                    settings.health_host, settings.health_port, health.paths(), token=settings.health_token
+                )
                 await stack.enter_async_context(server)
             observers = await stack.enter_async_context(anyio.create_task_group())
             observers.start_soon(_verify_once_running, made, health)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from asynctasq.errors import ConfigurationError
-from asynctasq.plugins.settings import PluginSettings, Url
+from asynctasq.plugins.settings import PluginSettings, Secret, Url
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 WeightedQueue = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}(:[1-9][0-9]{0,3})?\Z")]
@@ -118,7 +118,9 @@ class WorkerConfig(ConfigGroup, frozen=True, kw_only=True):
     worker_id: Name | None = None
     """The worker's name in reports and events; none means host, process and a random part."""
     health_host: str = "127.0.0.1"
-    """The address that the health server binds."""
+    """The address that the health server binds. Any but a loopback address needs a health token."""
+    health_token: Secret | None = None
+    """What a client of the health server has to send: `Authorization: Bearer <token>`; none asks for nothing."""
     health_port: Annotated[int, Meta(ge=0, le=65535)] | None = None
     """The port of the health server; none means no server, 0 any free port."""
     log_format: Literal["text", "json"] = "text"

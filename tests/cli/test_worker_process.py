@@ -218,10 +218,11 @@ def test_a_store_that_nobody_else_sees_is_warned_of(start: Start) -> None:
     wait_for_line(worker, "nobody else can put any in")
 
 
-def get(port: int, path: str) -> tuple[int, str]:
+def get(port: int, path: str, **headers: str) -> tuple[int, str]:
     """Status and body of a page of the health server."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=5) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -245,6 +246,22 @@ def test_health_port(folder: Path, start: Start) -> None:
     assert 'asynctasq_build_info{version="2.' in text
     assert 'asynctasq_queue_depth{queue="critical",state="ready"} 0' in text
     assert "asynctasq_worker_tasks_processed_total" in text
+
+
+def test_another_address_needs_a_token(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the loopback address the health server refuses to start without a token, and to answer without it."""
+    worker = start("--health-port", "0", "--health-host", "0.0.0.0")
+    _, err = worker.communicate(timeout=20)
+    assert worker.returncode == 4
+    assert "ASYNCTASQ_WORKER_HEALTH_TOKEN" in err
+    monkeypatch.setenv("ASYNCTASQ_WORKER_HEALTH_TOKEN", "open sesame")
+    worker = start("--health-port", "0", "--health-host", "0.0.0.0")
+    said = wait_for_line(worker, "serves")
+    port = int(said.partition("http://0.0.0.0:")[2].partition("/")[0])
+    assert get(port, "/live")[0] == 401
+    assert get(port, "/live", Authorization="Bearer open")[0] == 401
+    assert get(port, "/live", Authorization="Bearer open sesame")[0] == 200
+    assert "open sesame" not in said
 
 
 def test_a_taken_health_port_is_said(start: Start) -> None:
