@@ -4,20 +4,15 @@ A delivery is first in the buffer, then runs in a lane, and then waits for its s
 moment to the last. The table belongs to the event loop; the thread that extends leases only reads copies of it.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import anyio
 
 from asynctasq.contract.envelopes import Delivery, Receipt
 from asynctasq.runtime.frame import Headers
-
-if TYPE_CHECKING:
-    from asynctasq.runtime.lane import Lane
 
 
 class Interruption(Enum):
@@ -29,12 +24,23 @@ class Interruption(Enum):
     SHUTDOWN = "the worker stops"
 
 
+class Place(Protocol):
+    """Where a delivery runs."""
+
+    thread_scope: anyio.CancelScope | None
+    """Set while a thread is waited for."""
+
+    def interrupt(self) -> None:
+        """Cancel what runs there, if it can be stopped."""
+        ...
+
+
 class Held:
     """One delivery that this worker holds. Times are seconds of the worker's monotonic clock."""
 
     headers: Headers | None = None
     """Known once it runs."""
-    lane: Lane | None = None
+    lane: Place | None = None
     """Where it runs; None while it is buffered, and once it ended."""
     interruption: Interruption | None = None
     closed: bool = False

@@ -5,29 +5,40 @@ much as everything else here. From outside, `interrupt` cancels the task that ru
 deadline. After a cancellation the lane takes a new scope and goes on.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from asynctasq.contract.settlements import Release, Settlement
+from asynctasq.runtime.attempt import Attempt
 from asynctasq.runtime.held_deliveries import Held, HeldDeliveries, Interruption
 from asynctasq.runtime.settlement_buffer import SettlementBuffer
-
-if TYPE_CHECKING:
-    from asynctasq.runtime.attempt import Attempt
-    from asynctasq.runtime.task_runner import TaskRunner
 
 _logger = logging.getLogger("asynctasq.worker")
 
 SLICE = 0.001
 """Seconds that a lane may run one task after the other before it lets the event loop do something else."""
+
+
+class Runner(Protocol):
+    """What a lane has its deliveries run by."""
+
+    async def run(self, lane: "Lane", held: Held) -> Settlement | None:
+        """Run one delivery; None if nothing is to be settled. Raises cancellation of the lane alone."""
+        ...
+
+    def interrupted(self, lane: "Lane", held: Held) -> Settlement | None:
+        """The settlement of a task that was cancelled from outside."""
+        ...
+
+    def ruined(self, lane: "Lane", held: Held, error: BaseException) -> Settlement | None:
+        """The settlement of a task that took its lane with it."""
+        ...
 
 
 class Lane:
@@ -41,7 +52,7 @@ class Lane:
     worn_out: bool = False
     """Its task of the event loop was cancelled behind the scope's back: another lane takes its place."""
 
-    def __init__(self, lanes: Lanes) -> None:
+    def __init__(self, lanes: "Lanes") -> None:
         self._lanes = lanes
 
     async def run(self) -> None:
@@ -123,7 +134,7 @@ class Lanes:
         *,
         held: HeldDeliveries,
         settlements: SettlementBuffer,
-        runner: TaskRunner,
+        runner: Runner,
         clock: Callable[[], float],
         task_group: TaskGroup,
         on_slot_free: Callable[[], None],

@@ -32,13 +32,11 @@ class SettlementBuffer:
         held: HeldDeliveries,
         *,
         on_settled: SettledHook,
-        on_flush: Callable[[], None] = lambda: None,
         timeout: float = 30.0,
     ) -> None:
         self._driver = driver
         self._held = held
         self._on_settled = on_settled
-        self._on_flush = on_flush
         self._timeout = timeout
         self._waiting: list[tuple[Held, Settlement]] = []
         self._wake: anyio.Event | None = None
@@ -82,7 +80,6 @@ class SettlementBuffer:
                 self._wake = anyio.Event()
                 await self._wake.wait()
                 continue
-            self._on_flush()
             await self._settle(self._next_batch(max_batch))
 
     def _next_batch(self, max_batch: int) -> list[tuple[Held, Settlement]]:

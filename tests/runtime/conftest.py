@@ -4,12 +4,11 @@ import uuid
 from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
-import anyio
 import pytest
 from trio.testing import MockClock
 
 from asynctasq.memory import drop_store
-from tests.runtime.harness import EPOCH, Bench, FaultyDriver
+from tests.runtime.harness import Bench, FaultyDriver, loop_clock
 
 
 @pytest.fixture(
@@ -39,5 +38,5 @@ def namespace() -> Generator[str, None, None]:
 @pytest.fixture
 async def bench(namespace: str, anyio_backend: tuple[str, dict[str, Any]]) -> AsyncGenerator[Bench, None]:
     patience = 100_000.0 if "clock" in anyio_backend[1] else 60.0
-    async with FaultyDriver(namespace, clock=lambda: EPOCH + anyio.current_time()) as driver:
+    async with FaultyDriver(namespace, clock=loop_clock) as driver:
         yield Bench(driver, patience=patience)

@@ -3,7 +3,7 @@
 import inspect
 import uuid
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,7 +20,10 @@ from asynctasq.tasks.task_registry import TaskRegistry, default_registry
 QUEUE = "default"
 EPOCH = 1_700_000_000.0
 
-Fault = Callable[[], Awaitable[None] | None]
+
+def loop_clock() -> float:
+    """Seconds since 1970 by the event loop's clock, so that time which is virtual there is so in the store."""
+    return EPOCH + anyio.current_time()
 
 
 class Faults:

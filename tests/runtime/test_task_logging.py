@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from asynctasq.runtime.task_logging import TASK_FIELDS, JsonLogFormatter, TaskContextFilter
@@ -41,7 +42,7 @@ def lines() -> Any:
 @task(name="logging.talk")
 async def talk() -> None:
     logger.info("in the loop, attempt %d", current_task().attempt)
-    await anyio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     logger.warning("the caller knows better", extra={"task_id": "mine", "amount": 3})
 
 
