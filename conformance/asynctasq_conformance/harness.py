@@ -68,6 +68,9 @@ class DriverHarness(abc.ABC):
     """Host and port of the server that `open_driver` connects to, always read from here: for the fault tests the suite
     puts the address of a proxy in its place while it opens drivers."""
 
+    backend: str | None = None
+    """Name and version of the backend, for the report."""
+
     patience: float = 10.0
     """Seconds that a hint or a reply may take before it counts as lost."""
 

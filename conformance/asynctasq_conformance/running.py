@@ -28,6 +28,7 @@ class DriverFacts:
     """What a connected driver says of itself."""
 
     name: str
+    module: str
     traits: DriverTraits
     features: frozenset[str]
 
@@ -82,4 +83,6 @@ def facts_of(harness: DriverHarness) -> DriverFacts:
 
 async def _read_facts(harness: DriverHarness) -> DriverFacts:
     async with open_subject(harness) as subject:
-        return DriverFacts(type(subject.driver).__name__, subject.driver.traits, subject.features)
+        return DriverFacts(
+            type(subject.driver).__name__, type(subject.driver).__module__, subject.driver.traits, subject.features
+        )

@@ -6,7 +6,7 @@ and none that is installed gets in the way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import pytest
@@ -17,9 +17,16 @@ pytest.register_assert_rewrite(
 
 from asynctasq_conformance.examples import Example, all_examples  # noqa: E402
 from asynctasq_conformance.harness import DriverHarness  # noqa: E402
+from asynctasq_conformance.model.machine import play_model  # noqa: E402
+from asynctasq_conformance.model.profiles import chosen_profile  # noqa: E402
+from asynctasq_conformance.pytest_plugin import SUITE_MARK  # noqa: E402
+from asynctasq_conformance.report.document import driver_of  # noqa: E402
+from asynctasq_conformance.report.gathering import ABSENT_PREFIX  # noqa: E402
 from asynctasq_conformance.running import NotApplicable, facts_of, run_example  # noqa: E402
 
 EXAMPLES = {example.name: example for example in all_examples()}
+MODEL_TEST = "test_the_driver_agrees_with_the_model"
+GROUP_OF = {example.name: example.group for example in EXAMPLES.values()} | {MODEL_TEST: "model"}
 
 
 class DriverConformance:
@@ -29,21 +36,71 @@ class DriverConformance:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        overridden = [name for name in vars(cls) if hasattr(DriverConformance, name) and name.startswith("test_")]
+        overridden = [name for name in vars(cls) if name in GROUP_OF]
         if overridden:
             raise TypeError(
                 f"{cls.__name__} overrides {', '.join(overridden)} of the suite. A test that your driver fails "
                 "belongs into the harness's known_gaps, with a reason"
             )
         harness = getattr(cls, "harness", None)
-        unknown = sorted(set(harness.known_gaps) - set(EXAMPLES)) if harness is not None else []
+        if harness is None:
+            return
+        unknown = sorted(set(harness.known_gaps) - set(EXAMPLES))
         if unknown:
             raise TypeError(f"known_gaps of {cls.__name__} names no example test of the suite: {', '.join(unknown)}")
+        setattr(cls, SUITE_MARK, SuiteFacts(harness, GROUP_OF))
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """One run of each test for every event loop."""
         if "event_loop_name" in metafunc.fixturenames:
             metafunc.parametrize("event_loop_name", event_loops_of(self.harness))
+
+    def test_the_driver_agrees_with_the_model(self, event_loop_name: str) -> None:
+        """Random programs, played by the driver and by a model of the contract: both always agree."""
+        play_model(self.harness, event_loop_name, chosen_profile())
+
+
+class SuiteFacts:
+    """What the report tells of one suite class, besides the outcomes."""
+
+    def __init__(self, harness: DriverHarness, groups: Mapping[str, str]) -> None:
+        self.groups = groups
+        self._harness = harness
+        self._told = False
+
+    def note(self, item: Any) -> dict[str, Any]:
+        """Which suite class this is; the first time also what it is about. Plain values: notes travel to other
+        processes."""
+        note: dict[str, Any] = {
+            "suite": f"{item.module.__name__.rpartition('.')[2]}::{item.cls.__name__}",
+            "group": self.groups[item.originalname],
+        }
+        if self._told:
+            return note
+        self._told = True
+        return note | {
+            "groups": dict(self.groups),
+            "event_loops": [*event_loops_of(self._harness)],
+            "profile": chosen_profile(),
+            "backend": self._harness.backend,
+            **_driver_facts(self._harness),
+        }
+
+
+def _driver_facts(harness: DriverHarness) -> dict[str, Any]:
+    try:
+        facts = facts_of(harness)
+    except Exception as error:
+        return {"driver": {"name": "?"}, "traits": {}, "unreachable": repr(error)}
+    return {
+        "driver": driver_of(facts.module, facts.name),
+        "traits": {
+            "features": sorted(facts.features),
+            "guarantees": sorted(guarantee.value for guarantee in facts.traits.guarantees),
+            "limits": {name: getattr(facts.traits.limits, name) for name in facts.traits.limits.__struct_fields__},
+            "event_loops": sorted(facts.traits.event_loops),
+        },
+    }
 
 
 def event_loops_of(harness: DriverHarness) -> Sequence[str]:
@@ -63,7 +120,7 @@ def run_in_pytest(name: str, harness: DriverHarness, run: Callable[[], None]) ->
     try:
         run()
     except NotApplicable as absence:
-        pytest.skip(f"absent: {absence}")
+        pytest.skip(f"{ABSENT_PREFIX}{absence}")
     except Exception:
         if reason is None:
             raise

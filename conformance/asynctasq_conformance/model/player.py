@@ -97,7 +97,12 @@ class Player:
             assert len(outcomes) == len(tasks), f"{len(outcomes)} outcomes of {len(tasks)} tasks"
             for task, outcome in zip(tasks, outcomes, strict=True):
                 one = self.model.tasks.get(task.id)
-                if one is not None and outcome.existing_id != task.id and one.may_be_unknown(after) and task.id not in known:
+                if (
+                    one is not None
+                    and outcome.existing_id != task.id
+                    and one.may_be_unknown(after)
+                    and task.id not in known
+                ):
                     self.model.forget(task.id)  # the driver has forgotten it already, as it may
                 wanted = self.model.duplicate_of(task)
                 assert outcome.accepted == (wanted is None), f"{task.id} gave {outcome}; the model says {wanted}"

@@ -1,0 +1,1 @@
+"""What a run of the suite found, as JSON, Markdown and a badge."""
