@@ -14,7 +14,10 @@ from asynctasq_postgres.settings import PostgresConfig
 
 # Plans must not depend on what a table held when they were made: a session that planned its statements on an empty
 # queue would scan 1,000,000 rows for each of them later. With these, every function here walks its index, always, and
-# a generic plan saves planning each call (drain at batch 100: 0.97 of the raw cycle rather than 0.71).
+# a generic plan saves planning each call (drain at batch 100: 0.97 of the raw cycle rather than 0.71). To an empty
+# table's planner a join, or an `= ANY (array)`, may as well begin with all rows of the namespace: so the functions find
+# rows by a LATERAL that `OFFSET 0` or FOR UPDATE keeps whole, and change them by their ctid. And where several indexes
+# would do, an order that one of them has (`enable_sort = off`) picks that one. tests/test_query_plans.py counts.
 _STEADY_PLANS = " ".join(
     f"SET {setting}"
     for setting in (

@@ -101,6 +101,8 @@ class PostgresHarness(DriverHarness):
     async def drop(self, namespace: str) -> None:
         names = StorageNames(self.settings(namespace))
         async with self._connection() as connection:
+            if await connection.fetchval(names.fill("SELECT to_regclass('{task}') IS NULL")):
+                return
             for table in TABLES:
                 await connection.execute(names.fill(f"DELETE FROM {{{table}}} WHERE namespace = $1"), names.namespace)
             await connection.execute(names.fill("DELETE FROM {namespaces} WHERE key = $1"), names.namespace)

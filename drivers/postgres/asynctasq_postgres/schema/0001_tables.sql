@@ -53,7 +53,7 @@ CREATE UNIQUE INDEX {index_dedupe} ON {task} (namespace, queue, dedupe_key) WHER
 
 CREATE INDEX {index_expiry} ON {task} (namespace, expires_at) WHERE expires_at IS NOT NULL;
 
-CREATE INDEX {index_requests} ON {task} (namespace, seq) WHERE cancel_requested;
+CREATE INDEX {index_requests} ON {task} (namespace, ready_at) WHERE cancel_requested;
 
 -- Records of what has ended and is kept: dead, cancelled, completed with keep_for.
 CREATE TABLE {finished} (
@@ -87,7 +87,8 @@ CREATE TABLE {finished} (
 
 CREATE INDEX {index_forget} ON {finished} (namespace, forget_at) WHERE state <> 'dead';
 
-CREATE INDEX {index_dead} ON {finished} (namespace, seq) INCLUDE (queue) WHERE state = 'dead';
+-- `seq + 0`, since an order by `seq` alone could be had from the primary key, past all that is not dead.
+CREATE INDEX {index_dead} ON {finished} (namespace, (seq + 0)) INCLUDE (queue) WHERE state = 'dead';
 
 CREATE INDEX {index_dead_age} ON {finished} (namespace, finished_at) WHERE state = 'dead';
 

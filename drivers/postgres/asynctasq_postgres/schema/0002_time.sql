@@ -42,6 +42,32 @@ BEGIN
 END
 $$;
 
+-- Forgets ids, as far as they still stand for these tasks.
+CREATE FUNCTION {forget}(p_namespace bigint, p_ids text[], p_seqs bigint[]) RETURNS void
+LANGUAGE plpgsql {steady_plans} AS $$
+BEGIN
+    DELETE FROM {known} AS known
+    USING unnest(p_ids, p_seqs) AS u (id, seq), LATERAL (
+            SELECT k.ctid AS tid FROM {known} AS k
+            WHERE k.namespace = p_namespace AND k.id = u.id AND k.seq = u.seq
+            OFFSET 0
+        ) AS spot
+    WHERE known.ctid = spot.tid;
+END
+$$;
+
+-- Removes records of what has ended.
+CREATE FUNCTION {drop_records}(p_namespace bigint, p_seqs bigint[]) RETURNS void
+LANGUAGE plpgsql {steady_plans} AS $$
+BEGIN
+    DELETE FROM {finished} AS record
+    USING unnest(p_seqs) AS u (seq), LATERAL (
+            SELECT k.ctid AS tid FROM {finished} AS k WHERE k.namespace = p_namespace AND k.seq = u.seq OFFSET 0
+        ) AS spot
+    WHERE record.ctid = spot.tid;
+END
+$$;
+
 -- Moves tasks that time has ended to `finished`, and with p_cancel every waiting one, as cancelled.
 -- The caller holds the locks of these rows, and has read the clock after taking them.
 CREATE FUNCTION {store_ended}(p_namespace bigint, p_seqs bigint[], p_now timestamptz, p_cancel boolean)
@@ -52,8 +78,10 @@ DECLARE
 BEGIN
     WITH gone AS (
         DELETE FROM {task} AS live
-        USING unnest(p_seqs) AS wanted (seq)
-        WHERE live.namespace = p_namespace AND live.seq = wanted.seq
+        USING unnest(p_seqs) AS u (seq), LATERAL (
+                SELECT k.ctid AS tid FROM {task} AS k WHERE k.namespace = p_namespace AND k.seq = u.seq OFFSET 0
+            ) AS spot
+        WHERE live.ctid = spot.tid
             AND (live.receipt IS NULL OR live.ready_at <= p_now)
             AND (p_cancel OR live.cancel_requested OR live.expires_at <= p_now)
         RETURNING live.*

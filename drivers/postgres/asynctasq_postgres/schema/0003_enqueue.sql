@@ -40,12 +40,16 @@ DECLARE
     ended bigint[];
 BEGIN
     SELECT array_agg(DISTINCT live.seq) INTO ended
-    FROM unnest(p_queues, p_dedupe_keys) AS u (queue, dedupe_key)
-    JOIN {task} AS live
-        ON live.namespace = p_namespace AND live.queue = u.queue AND live.dedupe_key = u.dedupe_key
-    WHERE live.dedupe_key IS NOT NULL
-        AND (live.receipt IS NULL OR live.ready_at <= t)
-        AND (live.cancel_requested OR live.expires_at <= t);
+    FROM unnest(p_queues, p_dedupe_keys) AS u (queue, dedupe_key),
+        LATERAL (
+            SELECT k.seq
+            FROM {task} AS k
+            WHERE k.namespace = p_namespace AND k.queue = u.queue AND k.dedupe_key = u.dedupe_key
+                AND k.dedupe_key IS NOT NULL
+                AND (k.receipt IS NULL OR k.ready_at <= t)
+                AND (k.cancel_requested OR k.expires_at <= t)
+            OFFSET 0
+        ) AS live;
     IF ended IS NOT NULL THEN
         PERFORM {lock_tasks}(p_namespace, ended);
         PERFORM {store_ended}(p_namespace, ended, clock_timestamp(), false);
@@ -137,15 +141,17 @@ BEGIN
     END IF;
     IF beaten_places IS NOT NULL THEN
         -- Refused by their dedupe key: so their ids are not known after all.
-        DELETE FROM {known} AS k
-        USING unnest(beaten_ids, beaten_seqs) AS b (id, seq)
-        WHERE k.namespace = p_namespace AND k.id = b.id AND k.seq = b.seq;
+        PERFORM {forget}(p_namespace, beaten_ids, beaten_seqs);
         RETURN QUERY
         SELECT b.place, live.id
         FROM unnest(beaten_places, beaten_queues, beaten_keys) AS b (place, queue, dedupe_key)
-        LEFT JOIN {task} AS live
-            ON live.namespace = p_namespace AND live.queue = b.queue AND live.dedupe_key = b.dedupe_key
-            AND live.dedupe_key IS NOT NULL;
+        LEFT JOIN LATERAL (
+            SELECT k.id
+            FROM {task} AS k
+            WHERE k.namespace = p_namespace AND k.queue = b.queue AND k.dedupe_key = b.dedupe_key
+                AND k.dedupe_key IS NOT NULL
+            OFFSET 0
+        ) AS live ON true;
     END IF;
 END
 $$;

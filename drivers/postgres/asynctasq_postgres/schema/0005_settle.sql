@@ -9,9 +9,12 @@ DECLARE
 BEGIN
     WITH gone AS (
         DELETE FROM {task} AS live
-        USING unnest(p_seqs, p_receipts) AS u (seq, receipt)
-        WHERE live.namespace = p_namespace AND live.seq = u.seq AND live.receipt = u.receipt
-            AND live.ready_at > clock_timestamp() AND live.keep_for IS NULL
+        USING unnest(p_seqs, p_receipts) AS u (seq, receipt), LATERAL (
+                SELECT k.ctid AS tid FROM {task} AS k WHERE k.namespace = p_namespace AND k.seq = u.seq OFFSET 0
+            ) AS spot
+        -- Nothing is locked yet: should the row change under our hands, these are judged again on its new version.
+        WHERE live.ctid = spot.tid AND live.receipt = u.receipt AND live.ready_at > clock_timestamp()
+            AND live.keep_for IS NULL
         RETURNING live.seq, live.id, live.queue, live.remember_for, live.ready_at
     ), noted AS (
         INSERT INTO {journal} (namespace, forget_at, completed, queue, seqs, ids)
@@ -53,6 +56,7 @@ BEGIN
     WITH judged AS MATERIALIZED (
         SELECT DISTINCT ON (u.seq)
             u.*,
+            live.tid,
             CASE
                 WHEN u.kind = 1 THEN 'completed'
                 WHEN u.kind = 4 THEN 'dead'
@@ -68,15 +72,16 @@ BEGIN
         FROM unnest(p_seqs, p_receipts, p_kinds, p_delays, p_results, p_failures, p_reasons) WITH ORDINALITY
             AS u (seq, receipt, kind, delay, result, failure, reason, place),
             LATERAL (
-                SELECT k.attempt, k.worker, k.cancel_requested, k.expires_at, k.failures
+                SELECT k.ctid AS tid, k.attempt, k.worker, k.cancel_requested, k.expires_at, k.failures
                 FROM {task} AS k
                 WHERE k.namespace = p_namespace AND k.seq = u.seq AND k.receipt = u.receipt AND k.ready_at > p_now
+                OFFSET 0
             ) AS live
         ORDER BY u.seq, u.place
     ), gone AS (
         DELETE FROM {task} AS live
         USING judged AS j
-        WHERE live.namespace = p_namespace AND live.seq = j.seq AND j.state IS NOT NULL
+        WHERE live.ctid = j.tid AND j.state IS NOT NULL
         RETURNING
             live.seq, live.line, live.ready_at, live.enqueued_at, live.started_at, live.remember_for, live.keep_for,
             live.expires_after, live.attempt - (j.kind = 3)::integer AS attempt, live.priority,
@@ -110,7 +115,7 @@ BEGIN
         SET receipt = NULL, ready_at = p_now + {span}(j.delay), attempt = live.attempt - (j.kind = 3)::integer,
             failures = j.failures
         FROM judged AS j
-        WHERE live.namespace = p_namespace AND live.seq = j.seq AND j.state IS NULL
+        WHERE live.ctid = j.tid AND j.state IS NULL
         RETURNING live.queue, j.kind
     ), noted AS (
         INSERT INTO {journal} (namespace, forget_at, completed, dead, retried, cancelled, queue, seqs, ids)
@@ -177,10 +182,14 @@ BEGIN
         -- A follow-up whose key is held by a task that is settled later in this batch comes before that settlement.
         WITH holders AS MATERIALIZED (
             SELECT f.owner, live.seq
-            FROM unnest(f_owners, f_queues, f_dedupe_keys) AS f (owner, queue, dedupe_key)
-            JOIN {task} AS live
-                ON live.namespace = p_namespace AND live.queue = f.queue AND live.dedupe_key = f.dedupe_key
-            WHERE live.dedupe_key IS NOT NULL
+            FROM unnest(f_owners, f_queues, f_dedupe_keys) AS f (owner, queue, dedupe_key),
+                LATERAL (
+                    SELECT k.seq
+                    FROM {task} AS k
+                    WHERE k.namespace = p_namespace AND k.queue = f.queue AND k.dedupe_key = f.dedupe_key
+                        AND k.dedupe_key IS NOT NULL
+                    OFFSET 0
+                ) AS live
         )
         SELECT array_agg(DISTINCT h.owner ORDER BY h.owner) INTO bounds
         FROM holders AS h
@@ -238,9 +247,10 @@ BEGIN
     RETURN QUERY
     UPDATE {task} AS live
     SET ready_at = greatest(live.ready_at, t + {span}(p_lease))
-    FROM (SELECT DISTINCT seq, receipt FROM unnest(p_seqs, p_receipts) AS u (seq, receipt)) AS given
-    WHERE live.namespace = p_namespace AND live.seq = given.seq AND live.receipt = given.receipt
-        AND live.ready_at > t
+    FROM unnest(p_seqs, p_receipts) AS u (seq, receipt), LATERAL (
+            SELECT k.ctid AS tid FROM {task} AS k WHERE k.namespace = p_namespace AND k.seq = u.seq OFFSET 0
+        ) AS spot
+    WHERE live.ctid = spot.tid AND live.receipt = u.receipt AND live.ready_at > t
     RETURNING
         live.seq, live.receipt, extract(epoch FROM live.ready_at - t)::double precision,
         live.cancel_requested IS NOT NULL;

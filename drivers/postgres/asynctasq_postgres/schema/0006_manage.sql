@@ -3,11 +3,35 @@ CREATE FUNCTION {seqs_of}(p_namespace bigint, p_ids text[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE {steady_plans} AS $$
 BEGIN
     RETURN ARRAY(
-        SELECT k.seq
-        FROM unnest(p_ids) AS wanted (id)
-        JOIN {known} AS k ON k.namespace = p_namespace AND k.id = wanted.id
-        ORDER BY k.seq
+        SELECT known.seq
+        FROM unnest(p_ids) AS u (id),
+            LATERAL (SELECT k.seq FROM {known} AS k WHERE k.namespace = p_namespace AND k.id = u.id OFFSET 0) AS known
+        ORDER BY known.seq
     );
+END
+$$;
+
+-- Where known ids are: in the live table, with a record of their end, or remembered only.
+CREATE FUNCTION {whereabouts}(p_namespace bigint, p_ids text[])
+RETURNS TABLE (id text, seq bigint, is_live boolean, state text, queue text, dedupe_key text)
+LANGUAGE plpgsql STABLE {steady_plans} AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT u.id, k.seq, live.found IS NOT NULL, ended.state, ended.queue, ended.dedupe_key
+    FROM unnest(p_ids) AS u (id)
+    CROSS JOIN LATERAL (
+        SELECT n.seq FROM {known} AS n WHERE n.namespace = p_namespace AND n.id = u.id OFFSET 0
+    ) AS k
+    LEFT JOIN LATERAL (
+        SELECT true AS found FROM {task} AS t WHERE t.namespace = p_namespace AND t.seq = k.seq OFFSET 0
+    ) AS live ON true
+    LEFT JOIN LATERAL (
+        SELECT f.state, f.queue, f.dedupe_key
+        FROM {finished} AS f
+        WHERE f.namespace = p_namespace AND f.seq = k.seq
+        OFFSET 0
+    ) AS ended ON true;
 END
 $$;
 
@@ -16,28 +40,21 @@ CREATE FUNCTION {cancel}(p_namespace bigint, p_ids text[]) RETURNS TABLE (id tex
 LANGUAGE plpgsql {steady_plans} AS $$
 #variable_conflict use_column
 DECLARE
-    t timestamptz;
     seqs bigint[] := {seqs_of}(p_namespace, p_ids);
 BEGIN
     PERFORM {lock_tasks}(p_namespace, seqs);
-    t := clock_timestamp();
-    PERFORM {store_ended}(p_namespace, seqs, t, true);
+    PERFORM {store_ended}(p_namespace, seqs, clock_timestamp(), true);
     UPDATE {task} AS live
     SET cancel_requested = true
-    FROM unnest(seqs) AS u (seq)
-    WHERE live.namespace = p_namespace AND live.seq = u.seq AND live.cancel_requested IS NULL;
+    FROM unnest(seqs) AS u (seq), LATERAL (
+            SELECT k.ctid AS tid FROM {task} AS k WHERE k.namespace = p_namespace AND k.seq = u.seq OFFSET 0
+        ) AS spot
+    WHERE live.ctid = spot.tid AND live.cancel_requested IS NULL;
     RETURN QUERY
     SELECT
-        wanted.id,
-        CASE
-            WHEN live.seq IS NOT NULL THEN 'requested'
-            WHEN ended.state = 'cancelled' THEN 'cancelled'
-            ELSE 'too_late'
-        END
-    FROM unnest(p_ids) AS wanted (id)
-    JOIN {known} AS k ON k.namespace = p_namespace AND k.id = wanted.id
-    LEFT JOIN {task} AS live ON live.namespace = p_namespace AND live.seq = k.seq
-    LEFT JOIN {finished} AS ended ON ended.namespace = p_namespace AND ended.seq = k.seq;
+        known.id,
+        CASE WHEN known.is_live THEN 'requested' WHEN known.state = 'cancelled' THEN 'cancelled' ELSE 'too_late' END
+    FROM {whereabouts}(p_namespace, p_ids) AS known;
 END
 $$;
 
@@ -51,7 +68,7 @@ DECLARE
     dead bigint[];
     queues text[];
     keys text[];
-    replayed bigint[];
+    replayed bigint[] := ARRAY[]::bigint[];
 BEGIN
     PERFORM {lock_tasks}(p_namespace, seqs);
     PERFORM {store_ended}(p_namespace, seqs, clock_timestamp(), false);
@@ -59,56 +76,58 @@ BEGIN
     INTO dead, queues, keys
     FROM unnest(seqs) AS u (seq),
         LATERAL (
-            SELECT ended.seq, ended.queue, ended.dedupe_key
+            SELECT ended.seq, ended.queue, ended.dedupe_key, ended.state
             FROM {finished} AS ended
-            WHERE ended.namespace = p_namespace AND ended.seq = u.seq AND ended.state = 'dead'
+            WHERE ended.namespace = p_namespace AND ended.seq = u.seq
+            OFFSET 0
             FOR UPDATE
-        ) AS locked;
+        ) AS locked
+    WHERE locked.state = 'dead';
     IF dead IS NOT NULL THEN
         PERFORM {free_keys}(p_namespace, queues, keys);
         t := clock_timestamp();
         WITH back AS (
             INSERT INTO {task} (
-                namespace, seq, line, ready_at, enqueued_at, started_at, remember_for, keep_for, priority, queue, id, name,
-                payload, correlation_id, dedupe_key, worker, failures
+                namespace, seq, line, ready_at, enqueued_at, started_at, remember_for, keep_for, priority, queue, id,
+                name, payload, correlation_id, dedupe_key, worker, failures
             )
             SELECT
-                p_namespace, ended.seq, ended.line, t, ended.enqueued_at, ended.started_at, ended.remember_for, ended.keep_for,
-                ended.priority, ended.queue, ended.id, ended.name,
-                ended.payload, ended.correlation_id, ended.dedupe_key, ended.worker, ended.failures
-            FROM unnest(p_ids) WITH ORDINALITY AS wanted (id, place)
-            JOIN {known} AS k ON k.namespace = p_namespace AND k.id = wanted.id
-            JOIN {finished} AS ended ON ended.namespace = p_namespace AND ended.seq = k.seq
-            WHERE ended.seq IN (SELECT unnest(dead))
+                p_namespace, ended.seq, ended.line, t, ended.enqueued_at, ended.started_at, ended.remember_for,
+                ended.keep_for, ended.priority, ended.queue, ended.id,
+                ended.name, ended.payload, ended.correlation_id, ended.dedupe_key, ended.worker, ended.failures
+            FROM unnest(p_ids) WITH ORDINALITY AS wanted (id, place),
+                LATERAL (
+                    SELECT k.seq FROM {known} AS k WHERE k.namespace = p_namespace AND k.id = wanted.id OFFSET 0
+                ) AS known,
+                LATERAL (
+                    SELECT f.* FROM {finished} AS f WHERE f.namespace = p_namespace AND f.seq = known.seq OFFSET 0
+                ) AS ended
+            WHERE ended.seq IN (SELECT unnest(dead)) IS TRUE
             ORDER BY wanted.place
             ON CONFLICT (namespace, queue, dedupe_key) WHERE dedupe_key IS NOT NULL DO NOTHING
             RETURNING seq
-        ), gone AS (
-            DELETE FROM {finished} AS ended
-            USING back
-            WHERE ended.namespace = p_namespace AND ended.seq = back.seq
         )
-        SELECT array_agg(seq) INTO replayed FROM back;
+        SELECT coalesce(array_agg(seq), replayed) INTO replayed FROM back;
+        PERFORM {drop_records}(p_namespace, replayed);
     END IF;
     RETURN QUERY
     SELECT
-        k.id,
+        known.id,
         CASE
-            WHEN live.seq IN (SELECT unnest(replayed)) THEN 'replayed'
-            WHEN ended.state = 'dead' THEN 'duplicate'
+            WHEN known.seq IN (SELECT unnest(replayed)) THEN 'replayed'
+            WHEN known.state = 'dead' THEN 'duplicate'
             ELSE 'not_dead'
         END,
-        CASE WHEN ended.state = 'dead' THEN (
-            SELECT other.id
-            FROM {task} AS other
-            WHERE other.namespace = p_namespace AND other.queue = ended.queue
-                AND other.dedupe_key = ended.dedupe_key AND other.dedupe_key IS NOT NULL
-        ) END
-    FROM unnest(p_ids) AS wanted (id)
-    JOIN {known} AS k ON k.namespace = p_namespace AND k.id = wanted.id
-    LEFT JOIN {task} AS live ON live.namespace = p_namespace AND live.seq = k.seq
-    LEFT JOIN {finished} AS ended ON ended.namespace = p_namespace AND ended.seq = k.seq
-    WHERE live.seq IS NOT NULL OR ended.seq IS NOT NULL;
+        other.id
+    FROM {whereabouts}(p_namespace, p_ids) AS known
+    LEFT JOIN LATERAL (
+        SELECT k.id
+        FROM {task} AS k
+        WHERE known.state = 'dead' AND k.namespace = p_namespace AND k.queue = known.queue
+            AND k.dedupe_key = known.dedupe_key AND k.dedupe_key IS NOT NULL
+        OFFSET 0
+    ) AS other ON true
+    WHERE known.is_live OR known.state IS NOT NULL;
 END
 $$;
 
@@ -119,30 +138,31 @@ LANGUAGE plpgsql {steady_plans} AS $$
 DECLARE
     t timestamptz;
     seqs bigint[] := {seqs_of}(p_namespace, p_ids);
-    removed text[];
+    gone_ids text[];
+    gone_seqs bigint[];
 BEGIN
     PERFORM {lock_tasks}(p_namespace, seqs);
     t := clock_timestamp();
     PERFORM {store_ended}(p_namespace, seqs, t, false);
     WITH waiting AS (
         DELETE FROM {task} AS live
-        USING unnest(seqs) AS u (seq)
-        WHERE live.namespace = p_namespace AND live.seq = u.seq AND (live.receipt IS NULL OR live.ready_at <= t)
+        USING unnest(seqs) AS u (seq), LATERAL (
+                SELECT k.ctid AS tid FROM {task} AS k WHERE k.namespace = p_namespace AND k.seq = u.seq OFFSET 0
+            ) AS spot
+        WHERE live.ctid = spot.tid AND (live.receipt IS NULL OR live.ready_at <= t)
         RETURNING live.id, live.seq
     ), ended AS (
         DELETE FROM {finished} AS record
-        USING unnest(seqs) AS u (seq)
-        WHERE record.namespace = p_namespace AND record.seq = u.seq
+        USING unnest(seqs) AS u (seq), LATERAL (
+                SELECT k.ctid AS tid FROM {finished} AS k WHERE k.namespace = p_namespace AND k.seq = u.seq OFFSET 0
+            ) AS spot
+        WHERE record.ctid = spot.tid
         RETURNING record.id, record.seq
-    ), gone AS MATERIALIZED (
-        SELECT * FROM waiting UNION ALL SELECT * FROM ended
-    ), forgotten AS (
-        DELETE FROM {known} AS k
-        USING gone
-        WHERE k.namespace = p_namespace AND k.id = gone.id AND k.seq = gone.seq
     )
-    SELECT array_agg(id) INTO removed FROM gone;
-    RETURN removed;
+    SELECT array_agg(id), array_agg(seq) INTO gone_ids, gone_seqs
+    FROM (SELECT * FROM waiting UNION ALL SELECT * FROM ended) AS gone;
+    PERFORM {forget}(p_namespace, gone_ids, gone_seqs);
+    RETURN gone_ids;
 END
 $$;
 
@@ -157,6 +177,8 @@ DECLARE
     live_seqs bigint[];
     ended_seqs bigint[];
     until bigint;
+    gone_ids text[];
+    gone_seqs bigint[];
 BEGIN
     live_seqs := ARRAY(
         SELECT seq FROM {task} WHERE namespace = p_namespace AND seq > p_after ORDER BY seq LIMIT p_scan
@@ -170,17 +192,18 @@ BEGIN
     );
     live_seqs := ARRAY(
         SELECT u.seq
-        FROM unnest(live_seqs) AS u (seq)
-        JOIN {task} AS live ON live.namespace = p_namespace AND live.seq = u.seq
+        FROM unnest(live_seqs) AS u (seq),
+            LATERAL (SELECT k.queue FROM {task} AS k WHERE k.namespace = p_namespace AND k.seq = u.seq OFFSET 0) AS live
         WHERE (until IS NULL OR u.seq <= until) AND live.queue = ANY (p_queues)
-        ORDER BY u.seq
     );
     PERFORM {lock_tasks}(p_namespace, live_seqs);
     t := clock_timestamp();
     WITH live_gone AS (
         DELETE FROM {task} AS live
-        USING unnest(live_seqs) AS u (seq)
-        WHERE live.namespace = p_namespace AND live.seq = u.seq
+        USING unnest(live_seqs) AS u (seq), LATERAL (
+                SELECT k.ctid AS tid FROM {task} AS k WHERE k.namespace = p_namespace AND k.seq = u.seq OFFSET 0
+            ) AS spot
+        WHERE live.ctid = spot.tid
             AND (
                 p_states IS NULL
                 OR {live_state}(live.receipt, live.ready_at, live.cancel_requested, live.expires_at, t) = ANY (p_states)
@@ -190,21 +213,23 @@ BEGIN
             {live_state}(live.receipt, live.ready_at, live.cancel_requested, live.expires_at, t) AS state
     ), ended_gone AS (
         DELETE FROM {finished} AS record
-        USING unnest(ended_seqs) AS u (seq)
-        WHERE record.namespace = p_namespace AND record.seq = u.seq AND (until IS NULL OR u.seq <= until)
+        USING unnest(ended_seqs) AS u (seq), LATERAL (
+                SELECT k.ctid AS tid FROM {finished} AS k WHERE k.namespace = p_namespace AND k.seq = u.seq OFFSET 0
+            ) AS spot
+        WHERE record.ctid = spot.tid AND (until IS NULL OR record.seq <= until)
             AND record.queue = ANY (p_queues) AND (p_states IS NULL OR record.state = ANY (p_states))
         RETURNING record.seq, record.id
-    ), forgotten AS (
-        DELETE FROM {known} AS k
-        USING (SELECT seq, id FROM live_gone UNION ALL SELECT seq, id FROM ended_gone) AS gone
-        WHERE k.namespace = p_namespace AND k.id = gone.id AND k.seq = gone.seq
+    ), noted AS (
+        INSERT INTO {journal} (namespace, forget_at, queue, dead, cancelled)
+        SELECT
+            p_namespace, t, queue, count(*) FILTER (WHERE state = 'dead'), count(*) FILTER (WHERE state = 'cancelled')
+        FROM live_gone
+        WHERE state IN ('dead', 'cancelled')
+        GROUP BY queue
     )
-    INSERT INTO {journal} (namespace, forget_at, queue, dead, cancelled)
-    SELECT
-        p_namespace, t, queue, count(*) FILTER (WHERE state = 'dead'), count(*) FILTER (WHERE state = 'cancelled')
-    FROM live_gone
-    WHERE state IN ('dead', 'cancelled')
-    GROUP BY queue;
+    SELECT array_agg(id), array_agg(seq) INTO gone_ids, gone_seqs
+    FROM (SELECT seq, id FROM live_gone UNION ALL SELECT seq, id FROM ended_gone) AS gone;
+    PERFORM {forget}(p_namespace, gone_ids, gone_seqs);
     RETURN until;
 END
 $$;

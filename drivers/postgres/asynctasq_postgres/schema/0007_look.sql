@@ -25,8 +25,8 @@ BEGIN
         SELECT
             k.*,
             {live_state}(k.receipt, k.ready_at, k.cancel_requested, k.expires_at, p_now) AS state
-        FROM unnest(p_seqs) AS u (seq)
-        JOIN {task} AS k ON k.namespace = p_namespace AND k.seq = u.seq
+        FROM unnest(p_seqs) AS u (seq),
+            LATERAL (SELECT * FROM {task} AS t WHERE t.namespace = p_namespace AND t.seq = u.seq OFFSET 0) AS k
     ) AS live;
     RETURN QUERY
     SELECT
@@ -35,8 +35,8 @@ BEGIN
         k.attempt, coalesce(k.cancel_requested, false), k.worker,
         NULL::double precision, k.reason, k.result,
         k.failures, k.enqueued_at, k.ready_at, k.started_at, k.finished_at
-    FROM unnest(p_seqs) AS u (seq)
-    JOIN {finished} AS k ON k.namespace = p_namespace AND k.seq = u.seq;
+    FROM unnest(p_seqs) AS u (seq),
+        LATERAL (SELECT * FROM {finished} AS f WHERE f.namespace = p_namespace AND f.seq = u.seq OFFSET 0) AS k;
 END
 $$;
 
@@ -46,7 +46,7 @@ CREATE FUNCTION {find}(
     p_namespace bigint, p_queue text, p_state text, p_name text, p_correlation_id text, p_older_than double precision,
     p_limit integer, p_after bigint, p_now timestamptz, OUT seqs bigint[], OUT next bigint
 )
-LANGUAGE plpgsql STABLE {steady_plans} AS $$
+LANGUAGE plpgsql STABLE {steady_plans} SET enable_sort = off AS $$
 #variable_conflict use_column
 DECLARE
     scan integer := p_limit + 1000;
@@ -86,8 +86,8 @@ BEGIN
                 AND (p_correlation_id IS NULL OR coalesce(correlation_id = p_correlation_id, false))
                 AND (enqueued_until IS NULL OR enqueued_at <= enqueued_until) AS wanted
             FROM {finished}
-            WHERE namespace = p_namespace AND seq > p_after AND state = 'dead'
-            ORDER BY seq
+            WHERE namespace = p_namespace AND seq + 0 > p_after AND state = 'dead'
+            ORDER BY seq + 0
             LIMIT scan
         ) AS looked_at;
     ELSIF p_state IS NULL OR p_state IN ('completed', 'cancelled') THEN

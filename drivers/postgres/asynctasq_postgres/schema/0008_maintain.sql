@@ -3,7 +3,7 @@
 CREATE FUNCTION {maintain}(
     p_namespace bigint, p_limit integer, p_dead_retention double precision, OUT removed integer, OUT more boolean
 )
-LANGUAGE plpgsql {steady_plans} AS $$
+LANGUAGE plpgsql {steady_plans} SET enable_sort = off AS $$
 #variable_conflict use_column
 DECLARE
     t timestamptz := clock_timestamp();
@@ -11,6 +11,8 @@ DECLARE
     forgotten integer;
     remembered integer;
     due_notes tid[];
+    due_ids text[];
+    due_seqs bigint[];
 BEGIN
     ended := {store_ended}(
         p_namespace,
@@ -26,6 +28,7 @@ BEGIN
             SELECT seq FROM (
                 SELECT seq FROM {task}
                 WHERE namespace = p_namespace AND cancel_requested AND ready_at <= t
+                ORDER BY ready_at
                 LIMIT p_limit
                 FOR UPDATE SKIP LOCKED
             ) AS lapsed
@@ -50,16 +53,10 @@ BEGIN
             LIMIT p_limit
             FOR UPDATE SKIP LOCKED
         ) AS long_dead
-    ), gone AS (
-        DELETE FROM {finished} AS record
-        USING due
-        WHERE record.namespace = p_namespace AND record.seq = due.seq
-    ), unknown AS (
-        DELETE FROM {known} AS k
-        USING due
-        WHERE k.namespace = p_namespace AND k.id = due.id AND k.seq = due.seq
     )
-    SELECT count(*) INTO forgotten FROM due;
+    SELECT count(*), array_agg(id), array_agg(seq) INTO forgotten, due_ids, due_seqs FROM due;
+    PERFORM {drop_records}(p_namespace, due_seqs);
+    PERFORM {forget}(p_namespace, due_ids, due_seqs);
     SELECT array_agg(tid) INTO due_notes
     FROM (
         SELECT tid, sum(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before
@@ -78,10 +75,6 @@ BEGIN
         USING unnest(due_notes) AS d (tid)
         WHERE j.ctid = d.tid
         RETURNING j.*
-    ), unknown AS (
-        DELETE FROM {known} AS k
-        USING (SELECT unnest(ids) AS id, unnest(seqs) AS seq FROM gone) AS u
-        WHERE k.namespace = p_namespace AND k.id = u.id AND k.seq = u.seq
     ), folded AS (
         INSERT INTO {totals} AS sums (namespace, queue, completed, dead, retried, cancelled)
         SELECT p_namespace, queue, sum(completed), sum(dead), sum(retried), sum(cancelled)
@@ -92,9 +85,12 @@ BEGIN
             completed = sums.completed + excluded.completed, dead = sums.dead + excluded.dead,
             retried = sums.retried + excluded.retried, cancelled = sums.cancelled + excluded.cancelled
     )
-    SELECT coalesce(sum(cardinality(seqs)), 0) INTO remembered FROM gone;
+    SELECT array_agg(pairs.id), array_agg(pairs.seq), count(pairs.id) INTO due_ids, due_seqs, remembered
+    FROM gone, LATERAL unnest(gone.ids, gone.seqs) AS pairs (id, seq);
+    PERFORM {forget}(p_namespace, due_ids, due_seqs);
     DELETE FROM {reports} WHERE namespace = p_namespace AND gone_at <= t;
     removed := ended + forgotten + remembered;
-    more := ended >= p_limit OR forgotten >= p_limit OR coalesce(cardinality(due_notes), 0) >= p_limit OR remembered >= p_limit;
+    more := ended >= p_limit OR forgotten >= p_limit OR remembered >= p_limit
+        OR coalesce(cardinality(due_notes), 0) >= p_limit;
 END
 $$;
