@@ -161,7 +161,9 @@ async def _run_and_expect(
 
     async def expect() -> None:
         walk_process = [sys.executable, "-m", "asynctasq.demo.independent_walk"]
-        done = await anyio.run_process(walk_process, input=msgspec.json.encode(plan.bounds), stderr=None)
+        bounds = msgspec.json.encode(plan.bounds)
+        # In a session of its own, as the workers are: Ctrl-C ends this process, which then ends the others.
+        done = await anyio.run_process(walk_process, input=bounds, stderr=None, start_new_session=True)
         expected.append(msgspec.json.decode(done.stdout, type=Expected))
 
     async with anyio.create_task_group() as together:

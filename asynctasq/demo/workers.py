@@ -24,7 +24,9 @@ async def worker_processes(url: str, worker_ids: Sequence[str]) -> AsyncGenerato
     async with AsyncExitStack() as stack:
         processes: dict[str, Process] = {}
         for worker_id in worker_ids:
-            process = await anyio.open_process(_command(url, worker_id), stdin=DEVNULL, stdout=DEVNULL, stderr=None)
+            process = await anyio.open_process(
+                _command(url, worker_id), stdin=DEVNULL, stdout=DEVNULL, stderr=None, start_new_session=True
+            )
             stack.push_async_callback(_stop, process)
             processes[worker_id] = process
         yield processes

@@ -1,9 +1,12 @@
 """The demonstration: real workers on a small folder, and its verdict when the store is wrong."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import anyio
@@ -106,6 +109,23 @@ def test_a_count_that_is_there_twice_is_noticed(
     assert checked.returncode == 1
     assert "difference: counted 2 times: " in checked.stdout
     assert checked.stdout.splitlines()[-1] == "exactly once: no"
+
+
+def test_ctrl_c_ends_it_and_its_workers(tmp_path: Path) -> None:
+    """Ctrl-C is exit code 130 in one line, and leaves no process behind."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "asynctasq", "demo", "--all"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    while "indexing" not in process.stdout.readline():
+        pass
+    time.sleep(1.5)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err.strip()) == (130, "interrupted")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_check_without_a_kept_run_is_refused(tmp_path: Path) -> None:
