@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from asynctasq.public_names import HOMES, REFUSED
+from asynctasq.public_names import HOMES, NEEDS_EVENT_SINK, REFUSED
 from asynctasq.tasks.dispatcher_slot import fill_dispatcher_slot
 
 if TYPE_CHECKING:
@@ -34,8 +34,19 @@ if TYPE_CHECKING:
     from asynctasq.errors import TaskCancelled as TaskCancelled
     from asynctasq.errors import TaskFailed as TaskFailed
     from asynctasq.memory.settings import MemoryConfig as MemoryConfig
+    from asynctasq.monitoring.emitters import EventEmitter as EventEmitter
+    from asynctasq.monitoring.emitters import EventRegistry as EventRegistry
+    from asynctasq.monitoring.emitters import LoggingEventEmitter as LoggingEventEmitter
+    from asynctasq.monitoring.emitters import RedisEventEmitter as RedisEventEmitter
+    from asynctasq.monitoring.models import QueueStats as QueueStats
+    from asynctasq.monitoring.models import TaskInfo as TaskInfo
+    from asynctasq.monitoring.models import TaskStatus as TaskStatus
+    from asynctasq.monitoring.models import WorkerInfo as WorkerInfo
+    from asynctasq.monitoring.service import MonitoringService as MonitoringService
     from asynctasq.plugins.driver_factory import DriverFactory as DriverFactory
     from asynctasq.runtime.dispatcher import Dispatcher as Dispatcher
+    from asynctasq.runtime.process_pool_manager import ProcessPoolManager as ProcessPoolManager
+    from asynctasq.runtime.process_pool_manager import set_default_manager as set_default_manager
     from asynctasq.runtime.worker import Worker as Worker
     from asynctasq.serializers.msgpack_serializer import MsgpackSerializer
     from asynctasq.serializers.type_hooks import AsyncTypeHook as AsyncTypeHook
@@ -117,6 +128,8 @@ async def cleanup() -> None:
 def __getattr__(name: str) -> Any:
     home = HOMES.get(name)
     if home is not None:
+        if name in NEEDS_EVENT_SINK:
+            _require_event_sink(name, NEEDS_EVENT_SINK[name])
         module, _, attribute = home.partition(":")
         value = getattr(import_module(module), attribute)
         globals()[name] = value
@@ -137,6 +150,17 @@ def _driver_config(name: str) -> Any:
     from asynctasq.plugins.driver_factory import driver_config_class
 
     return driver_config_class(name)
+
+
+def _require_event_sink(name: str, sink: str) -> None:
+    """Say at the import, rather than at the first event, what has to be installed."""
+    from asynctasq.errors import ConfigurationError
+    from asynctasq.plugins.event_sink_factory import EventSinkFactory
+
+    try:
+        EventSinkFactory.load(sink)
+    except ConfigurationError as error:
+        raise ImportError(f"{name} is not available: {error}") from error
 
 
 def _dispatcher() -> Any:

@@ -43,6 +43,19 @@ HOMES: dict[str, str] = {
     "TaskEvent": "asynctasq.contract.events:TaskEvent",
     "WorkerEvent": "asynctasq.contract.events:WorkerEvent",
     "EventSink": "asynctasq.contract.event_sink:EventSink",
+    "EventEmitter": "asynctasq.monitoring.emitters:EventEmitter",
+    "EventRegistry": "asynctasq.monitoring.emitters:EventRegistry",
+    "LoggingEventEmitter": "asynctasq.monitoring.emitters:LoggingEventEmitter",
+    "RedisEventEmitter": "asynctasq.monitoring.emitters:RedisEventEmitter",
+    # monitoring
+    "MonitoringService": "asynctasq.monitoring.service:MonitoringService",
+    "QueueStats": "asynctasq.monitoring.models:QueueStats",
+    "TaskInfo": "asynctasq.monitoring.models:TaskInfo",
+    "TaskStatus": "asynctasq.monitoring.models:TaskStatus",
+    "WorkerInfo": "asynctasq.monitoring.models:WorkerInfo",
+    # the process pool
+    "ProcessPoolManager": "asynctasq.runtime.process_pool_manager:ProcessPoolManager",
+    "set_default_manager": "asynctasq.runtime.process_pool_manager:set_default_manager",
     # serializers
     "BaseSerializer": "asynctasq.contract.serializer:Serializer",
     "MsgspecSerializer": "asynctasq.serializers.msgpack_serializer:MsgpackSerializer",
@@ -59,12 +72,15 @@ HOMES: dict[str, str] = {
 }
 """Public name -> module:attribute."""
 
+NEEDS_EVENT_SINK: dict[str, str] = {"RedisEventEmitter": "redis"}
+"""Public name -> the event sink without which it is of no use."""
+
 REFUSED: dict[str, str] = {
     "SQSConfig": "there is no driver for SQS. Use another backend, or write a driver on asynctasq.driver_api",
     "RabbitMQConfig": "there is no driver for RabbitMQ. Use another backend, or write a driver on asynctasq.driver_api",
     "TaskExecutor": "the worker runs tasks by itself; see Worker",
     "TaskSerializer": "arguments are encoded by a Serializer; see MsgspecSerializer and TypeHook",
-    "TaskRepository": "records come from TaskHandle.record() and from the driver's get_tasks and list_tasks",
+    "TaskRepository": "records come from TaskHandle.record(), MonitoringService and the driver's get_tasks",
     "LazyOrmProxy": "models arrive loaded; use the argument as it is",
     "SerializationPipeline": "the serializers do that themselves; register a TypeHook in a HookRegistry",
     "create_default_registry": "the built-in types need no hooks; use HookRegistry() for your own",

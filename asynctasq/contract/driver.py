@@ -6,7 +6,7 @@ package, `asynctasq.contract`.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import final
+from typing import TYPE_CHECKING, Any, final
 
 import anyio.lowlevel
 
@@ -24,6 +24,7 @@ from asynctasq.contract.envelopes import (
     TaskState,
 )
 from asynctasq.contract.features import Pausing, Transactions, WakeUps, WorkerReports
+from asynctasq.contract.older_names import missing_attribute
 from asynctasq.contract.settlements import (
     CancelOutcome,
     EnqueueOutcome,
@@ -315,6 +316,11 @@ class Driver(DriverLife):
             return await self._diagnose()
         finally:
             self._leave()
+
+    if not TYPE_CHECKING:  # checkers know what a driver has, and should go on complaining of the rest
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(missing_attribute(type(self), name), name=name, obj=self)
 
     def _check_ids(self, ids: Sequence[str]) -> None:
         checks.check_identifiers("id", ids)

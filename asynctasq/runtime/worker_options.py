@@ -13,6 +13,7 @@ from asynctasq.runtime.attempt import CheckFrame
 from asynctasq.runtime.emitter_sink import as_event_sink
 from asynctasq.runtime.event_dispatcher import EventDispatcher
 from asynctasq.runtime.failure_text import Redact
+from asynctasq.runtime.process_pool_manager import default_manager
 from asynctasq.runtime.process_protocol import ChildSetup
 from asynctasq.runtime.serializer_lookup import installed_serializers
 from asynctasq.runtime.worker_settings import WorkerSettings, checked, new_worker_id, read_queues
@@ -106,6 +107,11 @@ def settings_of(options: WorkerOptions, **positional: Any) -> WorkerSettings:
         if name not in _SURROUNDINGS:
             fields[name] = value
     positional["worker_id"] = positional["worker_id"] or new_worker_id()
+    manager = default_manager()
+    if manager is not None and positional["process_pool_size"] is None:
+        positional["process_pool_size"] = manager.size
+    if manager is not None and positional["max_tasks_per_child"] is None:
+        positional["max_tasks_per_child"] = manager.max_tasks_per_child
     positional["queues"], weights = read_queues(positional["queues"], fields.pop("queue_weights", None))
     return checked(WorkerSettings(weights=weights, **positional, **fields))
 

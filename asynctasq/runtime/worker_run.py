@@ -25,11 +25,13 @@ from asynctasq.runtime.overseer import Overseer
 from asynctasq.runtime.prefetch import Prefetch
 from asynctasq.runtime.process_attempts import PROCESS_KINDS, first_message
 from asynctasq.runtime.process_pool import ProcessPool, default_size
+from asynctasq.runtime.process_pool_manager import default_manager
 from asynctasq.runtime.queue_order import QueueOrder
 from asynctasq.runtime.reserve_loop import ReserveLoop
 from asynctasq.runtime.settlement_buffer import SettlementBuffer
 from asynctasq.runtime.shutdown import Shutdown, StopStage, leave_process
 from asynctasq.runtime.task_runner import TaskRunner
+from asynctasq.runtime.verdicts import Verdicts
 from asynctasq.runtime.watchdog import watch
 from asynctasq.runtime.worker_options import Surroundings
 from asynctasq.runtime.worker_settings import WorkerSettings
@@ -106,7 +108,10 @@ class WorkerRun:
             max_result_bytes=given.driver.traits.limits.max_payload_bytes,
         )
         size = min(settings.process_pool_size or default_size(), settings.concurrency)
-        return ProcessPool(services, start, size=size, max_tasks_per_child=settings.max_tasks_per_child)
+        pool = ProcessPool(services, start, size=size, max_tasks_per_child=settings.max_tasks_per_child)
+        if (manager := default_manager()) is not None:
+            manager.attach(pool)
+        return pool
 
     def _new_runner(self) -> TaskRunner:
         settings, given = self._settings, self._given
@@ -118,16 +123,19 @@ class WorkerRun:
             redact=given.redact,
             on_exhausted=self._exhausted,
         )
+        verdicts = Verdicts(
+            failed_handlers=self.handlers,
+            limits=given.driver.traits.limits,
+            keep_all_results=settings.keep_completed_tasks,
+            redact=given.redact,
+        )
         return TaskRunner(
             preparer=preparer,
             pool=self.pool,
             held=self.held,
-            failed_handlers=self.handlers,
-            limits=given.driver.traits.limits,
+            verdicts=verdicts,
             clock=self.clock,
             concurrency=settings.concurrency,
-            keep_all_results=settings.keep_completed_tasks,
-            redact=given.redact,
             on_start=self.outcomes.started if given.events.active else None,
         )
 
