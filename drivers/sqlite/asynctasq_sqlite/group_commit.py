@@ -4,9 +4,10 @@ An aiosqlite connection has a thread, and its `commit()` runs there. The connect
 that takes every waiting call, runs them all in one transaction and commits it. Whoever calls first leads: it awaits
 that `commit()`. Those who come meanwhile only wait for their outcome; one of them leads next.
 
-No `await` lies inside a transaction, so a cancelled call is dropped if its transaction has not begun, and applied as a
-whole otherwise. There are no savepoints: the calls run together optimistically, and if one of them fails, everything is
-rolled back and each runs in a transaction of its own, so that an error stays its own call's.
+No `await` lies inside a transaction, so a cancelled call is dropped if its transaction has not begun; otherwise it is
+applied as a whole, and the caller hears of the cancellation just after. There are no savepoints: the calls run together
+optimistically, and if one of them fails, everything is rolled back and each runs in a transaction of its own, so that
+an error stays its own call's.
 """
 
 import asyncio
@@ -14,6 +15,8 @@ import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
+
+import anyio
 
 from asynctasq.driver_api import DriverClosed, DriverError, DriverUnavailable
 from asynctasq_sqlite.connection import patiently, roll_back
@@ -50,7 +53,7 @@ class Committing(Protocol):
 class _Call:
     """One call: what to do, and what became of it."""
 
-    __slots__ = ("done", "dropped", "error", "items", "turn", "value", "work")
+    __slots__ = ("begun", "done", "dropped", "error", "finished", "items", "turn", "value", "work")
 
     def __init__(self, work: Callable[..., Any], items: Sequence[Any] | None) -> None:
         self.work = work
@@ -58,10 +61,15 @@ class _Call:
         """For work on a batch: neighbours with the same work are run as one batch."""
         self.turn: asyncio.Future[bool] | None = None
         """Of a call that waits for another's lead: True when it is to lead itself, False when it is done."""
+        self.finished: asyncio.Future[None] | None = None
+        """Of a call that was cancelled after it had begun."""
         self.value: Any = None
         self.error: BaseException | None = None
-        self.done = False
+        # The event loop sets `dropped` and then reads `begun`, the thread sets `begun` and then reads `dropped`: so a
+        # call that was dropped before it began is never carried out.
+        self.begun = False
         self.dropped = False
+        self.done = False
 
 
 class CallQueue:
@@ -115,6 +123,11 @@ class CallQueue:
             raise DriverUnavailable(
                 f"no answer from the database within command_timeout ({self._command_timeout:g} s)"
             ) from error
+        except asyncio.CancelledError:
+            call.dropped = True
+            if call.begun:
+                await self._wait_until_finished(call)
+            raise
         except BaseException:
             call.dropped = True
             raise
@@ -133,6 +146,14 @@ class CallQueue:
                 call.dropped = True
                 self._hand_over()
             raise
+
+    async def _wait_until_finished(self, call: _Call) -> None:
+        """Whoever cancels a call finds it applied or not afterwards, never still at it. The lock is held already, so
+        this is short."""
+        call.finished = self._loop.create_future()
+        if not call.done:
+            with anyio.CancelScope(shield=True):
+                await call.finished
 
     async def _lead(self, call: _Call) -> None:
         """Have the waiting calls carried out, this one among them, and hand the lead over, whatever happens.
@@ -159,6 +180,8 @@ class CallQueue:
         for call in calls:
             if call.turn is not None and not call.turn.done():
                 call.turn.set_result(False)
+            if call.finished is not None and not call.finished.done():
+                call.finished.set_result(None)
         if ready_queues and self._on_ready is not None:
             self._on_ready(ready_queues)
 
@@ -173,9 +196,9 @@ class CallQueue:
         if not calls:
             return
         ready_queues = self._run_group(calls)
-        followers = [call for call in calls if call.turn is not None]
         for call in calls:
             call.done = True
+        followers = [call for call in calls if call.turn is not None or call.finished is not None]
         if followers or (ready_queues and self._on_ready is not None):
             try:
                 self._loop.call_soon_threadsafe(self._deliver, followers, frozenset(ready_queues))
@@ -189,6 +212,8 @@ class CallQueue:
             for call in calls:
                 call.error = error
             return set()
+        for call in calls:
+            call.begun = True
         calls = [call for call in calls if not call.dropped]  # some may have given up while the lock was waited for
         try:
             _run_calls(session, calls)
