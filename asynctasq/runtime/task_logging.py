@@ -59,6 +59,11 @@ class JsonLogFormatter(logging.Formatter):
         return _encoded(line)
 
 
+def log_fields(task: CurrentTask) -> dict[str, Any]:
+    """The fields of a task as `extra`, for what is logged about it from outside of it."""
+    return dict(_task_fields(task))
+
+
 def _task_fields(task: CurrentTask | None) -> Iterator[tuple[str, Any]]:
     if task is None:
         return ((name, None) for name in TASK_FIELDS)
