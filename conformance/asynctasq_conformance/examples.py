@@ -33,7 +33,7 @@ CORE_GROUPS = (
     "concurrency",
 )
 FEATURE_GROUPS = ("wake_ups", "transactions", "pausing", "worker_reports")
-GROUPS = (*CORE_GROUPS, *FEATURE_GROUPS, "guarantees")
+GROUPS = (*CORE_GROUPS, *FEATURE_GROUPS, "guarantees", "faults")
 
 _MARK = "__conformance_example__"
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    pass
+    from asynctasq_conformance.report.gathering import Gatherer
 
 SUITE_MARK = "__conformance_suite__"
 PROPERTY = "asynctasq-conformance"

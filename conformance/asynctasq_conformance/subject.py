@@ -82,10 +82,12 @@ class Span:
 class Subject:
     """One example's driver. Everything here asserts what the contract lets it assert, and no more."""
 
-    def __init__(self, harness: DriverHarness, namespace: str, driver: Driver) -> None:
+    def __init__(self, harness: DriverHarness, namespace: str, driver: Driver, *, pace: float = 1.0) -> None:
         self.harness = harness
         self.namespace = namespace
         self.driver = driver
+        self.pace = pace
+        """By how much `brief` is longer than usual."""
         self._opened: list[Driver] = []
 
     # -- what the driver and the harness can do
@@ -103,7 +105,8 @@ class Subject:
     @property
     def brief(self) -> float:
         """Seconds that an example lets pass: short if it really has to wait."""
-        return min(30.0 if self.harness.can_move_time else max(0.3, 3 * self.resolution), self.long / 10)
+        really = max(0.3, 3 * self.resolution) * self.pace
+        return min(30.0 if self.harness.can_move_time else really, self.long / 10)
 
     @property
     def long(self) -> float:
@@ -289,13 +292,13 @@ def fresh_namespace() -> str:
 
 
 @asynccontextmanager
-async def open_subject(harness: DriverHarness) -> AsyncGenerator[Subject]:
+async def open_subject(harness: DriverHarness, *, pace: float = 1.0) -> AsyncGenerator[Subject]:
     """Prepare a fresh namespace, connect a driver, and clean up behind it."""
     namespace = harness.namespace = fresh_namespace()
     driver = await harness.open_driver(namespace)
     await driver.prepare_storage()
     await driver.connect()
-    subject = Subject(harness, namespace, driver)
+    subject = Subject(harness, namespace, driver, pace=pace)
     try:
         yield subject
     except BaseException:

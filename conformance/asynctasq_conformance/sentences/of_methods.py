@@ -57,7 +57,6 @@ METHODS = (
     Sentence(
         "SET-18",
         "Settling takes a number of round trips that does not depend on the batch.",
-        no_example="round trips are counted by the fault group's proxy",
         no_mutant="the plain driver makes no round trips",
     ),
     Sentence("LEA-1", "Leased becomes ready when the lease ends; nothing has to run for that."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from asynctasq_conformance.sentences.sentence import Sentence
 
 BASE_CLASS = "the final methods of the base class keep it, and no driver can change them"
-FAULTS = "needs a broken connection: the fault group shows it"
+FAULTS = "the plain driver has no connection that could break"
 NO_SCHEMA = "needs a store in a state that only its own driver's tests can make"
 
 RULES = (
@@ -70,19 +70,17 @@ RULES = (
     Sentence(
         "FLT-1",
         "Only `DriverError` and its subclasses escape; the native error is `__cause__`.",
-        no_example=FAULTS,
         no_mutant=FAULTS,
     ),
     Sentence(
         "FLT-2",
         "`DriverUnavailable`: unknown whether applied; also a call unanswered for the driver's `command_timeout`.",
-        no_example=FAULTS,
         no_mutant=FAULTS,
     ),
     Sentence(
         "FLT-3",
         "Drivers never retry, except a transaction that the server itself refused or rolled back.",
-        no_example=FAULTS,
+        no_example="a driver's own retries cannot be told from a slow server; its own tests count them",
         no_mutant="a retry that succeeds cannot be told from a slow reply but by counting: the proxy counts",
     ),
     Sentence(
@@ -97,6 +95,7 @@ RULES = (
         no_example=NO_SCHEMA,
         no_mutant=NO_SCHEMA,
     ),
+    Sentence("FLT-6", "Latency is no failure.", no_mutant=FAULTS),
     Sentence("CON-1", "A cancelled call applies each item fully or not at all."),
     Sentence(
         "CON-2",

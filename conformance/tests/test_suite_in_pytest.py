@@ -1,0 +1,137 @@
+"""The author's lines work in an empty folder under plain pytest, whatever else is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+AUTHORS_LINES = """
+from asynctasq_conformance import DriverConformance, DriverHarness
+from asynctasq_conformance.mutants.plain_driver import PlainDriver
+from asynctasq_conformance.mutants.plain_storage import HandClock, Storage
+
+class AcmeHarness(DriverHarness):
+    def __init__(self):
+        self.storages = {}
+        self.clock = HandClock()
+
+    async def open_driver(self, namespace):
+        return PlainDriver(self.storages.setdefault(namespace, Storage()), self.clock)
+"""
+SUITE_CLASS = """
+class TestAcme(DriverConformance):
+    harness = AcmeHarness()
+"""
+
+
+def run(folder: Path, source: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest in the folder, on a test module of this source."""
+    (folder / "test_acme.py").write_text(AUTHORS_LINES + source)
+    command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(folder), *arguments]
+    command += ["-p", "no:cacheprovider", "-W", "error", "test_acme.py"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_authors_lines_are_enough(tmp_path: Path) -> None:
+    """One harness with one method, one suite class, and plain pytest: every test runs on every event loop, and the
+    verdict is told and written."""
+    ran = run(tmp_path, SUITE_CLASS, "--conformance-report", "report")
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    assert "test_acme::TestAcme: CONFORMANT" in ran.stdout
+    report = json.loads((tmp_path / "report" / "conformance.json").read_text())
+    assert report["verdict"] == "CONFORMANT"
+    assert report["event_loops"] == ["asyncio", "trio"]
+    assert report["groups"]["settle"]["outcome"] == "PASSED"
+    assert report["groups"]["transactions"]["outcome"] == "FAILED" or report["groups"]["transactions"]["absent"]
+    assert (tmp_path / "report" / "conformance.md").exists()
+    assert (tmp_path / "report" / "conformance-badge.json").exists()
+
+
+def test_a_run_in_several_processes_gives_the_same_report(tmp_path: Path) -> None:
+    """pytest-xdist: outcomes of all processes make one report."""
+    pytest.importorskip("xdist")
+    ran = run(tmp_path, SUITE_CLASS, "-n", "2", "--conformance-report", "report")
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    report = json.loads((tmp_path / "report" / "conformance.json").read_text())
+    assert report["verdict"] == "CONFORMANT"
+
+
+def test_a_run_of_some_tests_is_no_verdict_of_conformance(tmp_path: Path) -> None:
+    """Core tests that were left out make the verdict NON_CONFORMANT."""
+    ran = run(tmp_path, SUITE_CLASS, "-k", "completed")
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    assert "test_acme::TestAcme: NON_CONFORMANT" in ran.stdout
+
+
+def test_overriding_a_suite_test_is_an_error(tmp_path: Path) -> None:
+    """A suite test that does not suit an author cannot be replaced."""
+    source = SUITE_CLASS + "    def test_a_completed_task_is_done(self): pass\n"
+    ran = run(tmp_path, source)
+    assert ran.returncode != 0
+    assert "TestAcme overrides test_a_completed_task_is_done" in ran.stdout
+
+
+def test_a_known_gap_that_fails_is_expected(tmp_path: Path) -> None:
+    """A declared gap that fails is reported with its reason."""
+    gaps = """
+class Gappy(AcmeHarness):
+    known_gaps = {"test_payloads_are_bytes_when_they_come_back": "it is slow"}
+    async def open_driver(self, namespace):
+        from asynctasq_conformance.mutants.wrong_enqueueing import PayloadComesBackAsBytearray
+        return PayloadComesBackAsBytearray(self.storages.setdefault(namespace, Storage()), self.clock)
+
+class TestGappy(DriverConformance):
+    harness = Gappy()
+"""
+    ran = run(tmp_path, gaps, "-k", "payloads_are_bytes_when", "-rx")
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    assert "it is slow" in ran.stdout
+
+
+def test_a_known_gap_that_passes_is_an_error(tmp_path: Path) -> None:
+    """Gaps are strict: once the driver passes, the gap must go."""
+    gaps = """
+class Gappy(AcmeHarness):
+    known_gaps = {"test_payloads_are_any_bytes": "it was so"}
+
+class TestGappy(DriverConformance):
+    harness = Gappy()
+"""
+    ran = run(tmp_path, gaps, "-k", "test_payloads_are_any_bytes")
+    assert ran.returncode == 1
+    assert "remove it from known_gaps" in ran.stdout
+
+
+def test_a_known_gap_that_names_no_test_is_an_error(tmp_path: Path) -> None:
+    """A misspelt gap is told at once."""
+    gaps = """
+class Gappy(AcmeHarness):
+    known_gaps = {"test_that_is_not_there": "?"}
+
+class TestGappy(DriverConformance):
+    harness = Gappy()
+"""
+    ran = run(tmp_path, gaps)
+    assert ran.returncode != 0
+    assert "names no example test of the suite: test_that_is_not_there" in ran.stdout
+
+
+def test_other_runs_are_unchanged(tmp_path: Path) -> None:
+    """Where no suite class is collected, neither the suite nor hypothesis's machinery is loaded, and nothing is said."""
+    (tmp_path / "test_other.py").write_text(
+        "import sys\n"
+        "def test_nothing_heavy_is_loaded():\n"
+        "    loaded = {n for n in sys.modules if n.startswith('asynctasq')}\n"
+        "    assert loaded == {'asynctasq_conformance', 'asynctasq_conformance.pytest_plugin'}, loaded\n"
+        "    assert 'hypothesis.stateful' not in sys.modules\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(tmp_path), "test_other.py"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    assert "conformance" not in ran.stdout
