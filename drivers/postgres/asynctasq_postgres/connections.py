@@ -1,14 +1,16 @@
 """A small pool of asyncpg connections.
 
 It is ours for two reasons: asyncpg's own resets a session with a statement per use (65 us), and a connection whose
-call was cancelled, timed out or broke must go at once, whatever the server is doing: what it says next would be
-the answer to a question that nobody asks any more.
+call was cancelled, timed out or broke is never used again: what it says next would be the answer to a question that
+nobody asks any more.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
+
+import anyio
 
 from asynctasq_postgres.client import NATIVE_ERRORS, Connection, PostgresError, connect
 from asynctasq_postgres.settings import PostgresConfig
@@ -45,6 +47,7 @@ class ConnectionPool:
         self._slots = asyncio.Semaphore(settings.max_pool_size)
         self._idle: deque[tuple[float, Connection]] = deque()
         self._is_closed = False
+        self._closing: set[asyncio.Task[None]] = set()
         self._clock = asyncio.get_running_loop().time
 
     async def warm_up(self, count: int) -> None:
@@ -57,6 +60,8 @@ class ConnectionPool:
         self._is_closed = True
         while self._idle:
             await close_connection(self._idle.pop()[1])
+        if self._closing:
+            await asyncio.wait(self._closing)
 
     async def run(self, operation: Callable[[Connection], Awaitable[T]]) -> T:
         """Run one operation on a connection of its own."""
@@ -65,6 +70,9 @@ class ConnectionPool:
             result = await operation(connection)
         except PostgresError:
             self._give_back(connection)  # the server answered: the connection is in order, or known to be closed
+            raise
+        except asyncio.CancelledError:
+            await self._withdraw(connection)
             raise
         except BaseException:
             self._discard(connection)
@@ -97,9 +105,28 @@ class ConnectionPool:
             self._idle.append((self._clock(), connection))
         self._slots.release()
 
+    async def _withdraw(self, connection: Connection) -> None:
+        """The caller was cancelled: asyncpg has asked the server to cancel the statement. Once that is over, the call
+        has been applied or has not, and nothing happens behind the caller's back."""
+        try:
+            with anyio.move_on_after(CLOSING, shield=True):
+                await close_connection(connection)
+        finally:
+            connection.terminate()
+            self._slots.release()
+
     def _discard(self, connection: Connection) -> None:
-        connection.terminate()
+        """Nobody waits for a connection that did not answer; the server is asked all the same to cancel the statement,
+        or it would wait for its locks for ever."""
+        closing = asyncio.create_task(self._close_in_time(connection))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
         self._slots.release()
+
+    async def _close_in_time(self, connection: Connection) -> None:
+        with anyio.move_on_after(CLOSING):
+            await close_connection(connection)
+        connection.terminate()
 
     async def _close_surplus(self) -> None:
         since, connection = self._idle[0]
