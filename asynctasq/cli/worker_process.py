@@ -2,8 +2,11 @@
 
 import logging
 import os
+import signal
+import threading
 from contextlib import AsyncExitStack
 from importlib.metadata import version
+from types import FrameType
 
 import anyio
 
@@ -49,9 +52,22 @@ async def run_worker(made: WorkerApplication) -> None:
             await worker.start()
             observers.cancel_scope.cancel()
     finally:
+        _end_at_once_on_signals()
         await cleanup()
     if worker.abandoned_threads:
         leave_process(worker.exit_code)
+
+
+def _end_at_once_on_signals() -> None:
+    """The worker has ended, and its handlers with it. Whoever is still impatient gets the end, and no traceback of an
+    interpreter that was interrupted while it shut down."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _leave)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    leave_process(128 + number)
 
 
 async def _verify_once_running(made: WorkerApplication, health: WorkerHealth) -> None:

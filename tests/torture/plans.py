@@ -1,0 +1,37 @@
+"""The trials."""
+
+from tests.torture.faults import (
+    blocked_loops,
+    freeze_workers,
+    kill_often,
+    kill_workers,
+    roll_workers,
+    wrong_clocks,
+)
+from tests.torture.trial import Plan
+
+PLANS: dict[str, Plan] = {
+    plan.name: plan
+    for plan in (
+        Plan(name="kills", faults={"F1": kill_workers}, kinds=("process", "poison", "crash", "malformed"), tasks=1000),
+        Plan(name="rolling", faults={"F2": roll_workers}, tasks=800, workers=3),
+        Plan(
+            name="zombies",
+            faults={"F3": freeze_workers, "F12": wrong_clocks, "F21": blocked_loops},
+            tasks=800,
+            workers=3,
+            environments=({}, {"TORTURE_CLOCK": "3600"}, {"TORTURE_CLOCK": "-3600"}),
+            kinds=("blocking",),
+        ),
+        Plan(
+            name="eight",
+            faults={"F25": kill_often},
+            workers=8,
+            producers=2,
+            concurrency=4,
+            tasks=800,
+            seconds=8.0,
+        ),
+    )
+}
+"""Plan -> what it does. On any driver that several processes may share."""

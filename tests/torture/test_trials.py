@@ -1,0 +1,22 @@
+"""Torture trials, scaled for every test run. `tests/torture/run_trials.py` runs them for hours."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.torture.plans import PLANS
+from tests.torture.trial import fresh_seed, run_trial
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("plan", list(PLANS))
+async def test_trial(plan: str, torture_url: str, tmp_path: Path) -> None:
+    """Whatever is done to the workers, no rule C1 to C11 is broken, and every fault of the plan has fired."""
+    report = await run_trial(PLANS[plan], seed=fresh_seed(), url=torture_url, folder=tmp_path)
+    assert report.passed, f"\n{report}\nAgain: TORTURE_SEED={report.seed} (files: {tmp_path})"
+    if torture_url.startswith("sqlite:"):
+        with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

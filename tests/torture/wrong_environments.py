@@ -1,0 +1,34 @@
+"""What a process of a trial suffers from its first moment: a wrong wall clock, a disk that is full."""
+
+import datetime as datetime_module
+import sqlite3
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def shift_wall_clock(seconds: float) -> None:
+    """The wall clock that Python code sees is wrong by so much; the monotonic one is not."""
+    true_time, true_datetime = time.time, datetime_module.datetime
+
+    class ShiftedDatetime(true_datetime):
+        @classmethod
+        def now(cls, tz: datetime_module.tzinfo | None = None) -> Any:
+            return true_datetime.now(tz) + datetime_module.timedelta(seconds=seconds)
+
+    print(f"the wall clock is wrong by {seconds:g} s", file=sys.stderr, flush=True)
+    time.time = lambda: true_time() + seconds
+    datetime_module.datetime = ShiftedDatetime  # type: ignore[misc]
+
+
+def limit_pages(control: Path) -> None:
+    """Every transaction of the SQLite driver first looks how many pages the file may have, by this control file."""
+    from asynctasq_sqlite.group_commit import CallConnection
+
+    def execute(self: sqlite3.Connection, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        if sql.startswith("BEGIN IMMEDIATE"):
+            sqlite3.Connection.execute(self, f"PRAGMA max_page_count = {int(control.read_text())}").fetchone()
+        return sqlite3.Connection.execute(self, sql, *parameters)
+
+    CallConnection.execute = execute  # type: ignore[method-assign]
