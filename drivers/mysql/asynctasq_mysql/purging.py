@@ -38,9 +38,15 @@ async def purge(database: Database, queues: Sequence[str], states: Sequence[Task
             for line in range(LINES):
                 await _purge_line(database, queue, line, part, newest, wanted)
     if TaskState.COMPLETED in wanted:
-        await database.execute("purge_remembered", queues=list(queues))
+        await _let_forget(database, queues)
         while (await forget_ids(database, SLICE))[1]:
             pass
+
+
+async def _let_forget(database: Database, queues: Sequence[str]) -> None:
+    """Have the ids of these queues that are known without a record forgotten next."""
+    while found := await database.fetch("purge_remembered_find", queues=list(queues), limit=SLICE):
+        await database.execute("purge_remembered", pks=sorted(row[0] for row in found))
 
 
 def _parts(wanted: frozenset[TaskState], now: int) -> Iterator[_Part]:

@@ -1,1 +1,2 @@
-DELETE FROM {dedupe} WHERE namespace = :namespace AND slot IN :slots AND pk IN :pks
+DELETE d FROM {dedupe} AS d FORCE INDEX (PRIMARY)
+WHERE d.namespace = :namespace AND d.slot IN :slots AND d.pk IN :pks

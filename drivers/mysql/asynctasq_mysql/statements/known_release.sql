@@ -1,1 +1,2 @@
-DELETE FROM {known} WHERE namespace = :namespace AND id IN :ids AND pk = 0
+DELETE k FROM {known} AS k FORCE INDEX (PRIMARY)
+WHERE k.namespace = :namespace AND k.id IN :ids AND k.pk = 0

@@ -1,2 +1,3 @@
 -- Both: an id that was forgotten and enqueued again has another pk.
-DELETE FROM {known} WHERE namespace = :namespace AND id IN :ids AND pk IN :pks
+DELETE k FROM {known} AS k FORCE INDEX (PRIMARY)
+WHERE k.namespace = :namespace AND k.id IN :ids AND k.pk IN :pks

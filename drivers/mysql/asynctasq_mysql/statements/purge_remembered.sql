@@ -1,1 +1,1 @@
-UPDATE {journal} SET forget_us = 0 WHERE namespace = :namespace AND queue IN :queues AND forget_us > 0
+UPDATE {journal} FORCE INDEX (PRIMARY) SET forget_us = 0 WHERE pk IN :pks

@@ -1,1 +1,1 @@
-UPDATE {task} SET state = 1 WHERE pk IN :pks
+UPDATE {task} FORCE INDEX (PRIMARY) SET state = 1 WHERE pk IN :pks

@@ -1,0 +1,2 @@
+SELECT pk FROM {journal} FORCE INDEX (due)
+WHERE namespace = :namespace AND forget_us > 0 AND queue IN :queues LIMIT :limit
