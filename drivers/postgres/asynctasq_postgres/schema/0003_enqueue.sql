@@ -120,7 +120,7 @@ BEGIN
             p_namespace, seq, line, greatest(t + {span}(delay), available_at), t, t + {span}(expires_after),
             remember_for, keep_for, expires_after, priority, queue, id, name, payload, correlation_id, dedupe_key
         FROM clock, given
-        WHERE seq IN (SELECT seq FROM remembered)
+        WHERE (seq IN (SELECT seq FROM remembered)) IS TRUE -- a plain IN would become a join, and a quadratic one
         ORDER BY queue, dedupe_key, place
         ON CONFLICT (namespace, queue, dedupe_key) WHERE dedupe_key IS NOT NULL DO NOTHING
         RETURNING seq

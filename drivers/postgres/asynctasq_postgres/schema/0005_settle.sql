@@ -223,7 +223,7 @@ BEGIN
                     owner, id, payload, correlation_id, queue, line, name, priority, delay,
                     available_at, dedupe_key, expires_after, keep_for, remember_for
                 )
-                WHERE owner IN (SELECT unnest(now_applied))
+                WHERE (owner IN (SELECT unnest(now_applied))) IS TRUE
                 HAVING count(*) > 0
             ) AS follow_ups;
         END IF;

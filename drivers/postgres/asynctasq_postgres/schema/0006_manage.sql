@@ -102,7 +102,7 @@ BEGIN
                 LATERAL (
                     SELECT f.* FROM {finished} AS f WHERE f.namespace = p_namespace AND f.seq = known.seq OFFSET 0
                 ) AS ended
-            WHERE ended.seq IN (SELECT unnest(dead)) IS TRUE
+            WHERE (ended.seq IN (SELECT unnest(dead))) IS TRUE
             ORDER BY wanted.place
             ON CONFLICT (namespace, queue, dedupe_key) WHERE dedupe_key IS NOT NULL DO NOTHING
             RETURNING seq
