@@ -24,6 +24,7 @@ _COMMANDS = {
     "queues": LazyCommand("asynctasq.cli.queues_commands", "queues", "List, measure, pause, resume and purge queues."),
     "tasks": LazyCommand("asynctasq.cli.tasks_commands", "tasks", "List, show, cancel, retry and delete tasks."),
     "dead": LazyCommand("asynctasq.cli.dead_commands", "dead", "List, show, replay and delete dead letters."),
+    "move": LazyCommand("asynctasq.cli.move_command", "move", "Move waiting tasks to another store."),
     "workers": LazyCommand("asynctasq.cli.workers_command", "workers", "List the workers that report themselves."),
     "events": LazyCommand("asynctasq.cli.events_command", "events", "Follow what happens."),
 }

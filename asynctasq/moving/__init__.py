@@ -1,0 +1,1 @@
+"""Moving waiting tasks from one store to another."""

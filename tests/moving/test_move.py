@@ -1,0 +1,220 @@
+"""Moving tasks between stores, with every step interrupted once."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asynctasq.cli.main import run_command_line
+from asynctasq.contract.driver import Driver
+from asynctasq.contract.envelopes import Failure, NewTask, TaskState
+from asynctasq.contract.settlements import Bury
+from asynctasq.errors import ConfigurationError, DriverUnavailable
+from asynctasq.moving.move import Move, Moved
+from asynctasq.plugins.driver_factory import DriverFactory
+
+pytestmark = pytest.mark.anyio
+QUEUES = ["emails", "reports"]
+KEPT = ("queue", "name", "payload", "correlation_id", "priority", "dedupe_key", "keep_for", "remember_for")
+
+
+@asynccontextmanager
+async def stores(*urls: str) -> AsyncIterator[list[Driver]]:
+    """Connected drivers, each on a namespace of its own."""
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(DriverFactory.create(url, namespace=f"move-{uuid.uuid4().hex[:8]}"))
+            for url in urls
+        ]
+
+
+def new_task(id: str, **fields: Any) -> NewTask:
+    return NewTask(**{"id": id, "queue": "emails", "name": "send", "payload": id.encode(), **fields})
+
+
+async def fill(source: Driver) -> list[NewTask]:
+    tasks = [
+        *(new_task(f"plain-{number:02}") for number in range(30)),
+        new_task("urgent", priority=9, correlation_id="c-1", keep_for=60.0, remember_for=120.0),
+        new_task("later", delay=3600.0),
+        new_task("unique", dedupe_key="key"),
+        new_task("expires", expires_after=3600.0),
+        new_task("report", queue="reports"),
+    ]
+    await source.enqueue_many(tasks)
+    return tasks
+
+
+def quiet(source: Driver, target: Driver, **options: Any) -> Move:
+    return Move(source, target, say=lambda _: None, progress=lambda *_: None, **options)
+
+
+async def waiting_ids(driver: Driver) -> set[str]:
+    page = await driver.list_tasks(limit=1000)
+    assert page.after is None
+    return {task.id for task in page.tasks if task.queue in QUEUES}
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'move.db'}"
+
+
+async def test_ids_and_options_are_kept(sqlite_url: str) -> None:
+    """Everything that a task was enqueued with arrives, and the order of equals stays."""
+    async with stores("memory://", sqlite_url) as (source, target):
+        tasks = await fill(source)
+        moved = await quiet(source, target).run(None)
+        assert [(each.queue, each.moved, each.kept, each.left) for each in moved] == [
+            ("emails", 34, (), 0),
+            ("reports", 1, (), 0),
+        ]
+        assert not await waiting_ids(source)
+        stored = await target.get_tasks([task.id for task in tasks])
+        for task in tasks:
+            record = stored[task.id]
+            for field in (
+                "queue",
+                "name",
+                "payload",
+                "correlation_id",
+                "priority",
+                "dedupe_key",
+                "keep_for",
+                "remember_for",
+            ):
+                assert getattr(record, field) == getattr(task, field)
+        assert stored["later"].state is TaskState.SCHEDULED
+        assert 3500 < (stored["expires"].expires_after or 0) <= 3600
+        assert await source.pausing.paused_queues() == frozenset(QUEUES)  # type: ignore[union-attr]
+        assert not await target.pausing.paused_queues()  # type: ignore[union-attr]
+        first = await target.reserve(["emails"], limit=5, lease=30, worker="w")
+        assert [delivery.id for delivery in first] == ["urgent", "plain-00", "plain-01", "plain-02", "plain-03"]
+
+
+class Interrupted(Exception):
+    pass
+
+
+class Fuse:
+    """Lets so many calls of a driver's methods through, and fails the next one after it was applied."""
+
+    METHODS = ("enqueue_many", "delete_many", "get_tasks", "list_tasks", "queue_stats", "now")
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+        self.blown = False
+
+    def wrap(self, driver: Driver) -> Driver:
+        for name in self.METHODS:
+            hook = getattr(driver, f"_{name}")
+
+            async def fused(*arguments: Any, hook: Any = hook, **keywords: Any) -> Any:
+                outcome = await hook(*arguments, **keywords)
+                self.left -= 1
+                if self.left < 0 and not self.blown:
+                    self.blown = True
+                    raise DriverUnavailable("the reply was lost")
+                return outcome
+
+            setattr(driver, f"_{name}", fused)
+        return driver
+
+
+async def test_interrupted_anywhere_it_loses_and_doubles_nothing() -> None:
+    """Whichever call's answer is lost, a second run ends with every task in the target, once."""
+    for calls in range(60):
+        async with stores("memory://", "memory://") as (source, target):
+            tasks = {task.id for task in await fill(source)}
+            fuse = Fuse(calls)
+            fuse.wrap(source)
+            fuse.wrap(target)
+            try:
+                await quiet(source, target).run(None)
+            except DriverUnavailable:
+                left, arrived = await waiting_ids(source), await waiting_ids(target)
+                assert left | arrived == tasks
+                if left & arrived:
+                    assert not await target.reserve(QUEUES, limit=1, lease=1, worker="w")
+                await quiet(source, target).run(None)
+            was_blown, fuse.blown = fuse.blown, True
+            assert await waiting_ids(target) == tasks
+            assert not await waiting_ids(source)
+            assert not await target.pausing.paused_queues()  # type: ignore[union-attr]
+            if not was_blown:
+                return
+    pytest.fail("the move made more than 60 calls")
+
+
+async def test_what_runs_is_waited_for() -> None:
+    """A leased task ends in the source, and the rest moves."""
+    async with stores("memory://", "memory://") as (source, target):
+        await source.enqueue_many([new_task("running"), new_task("waiting")])
+        [delivery] = await source.reserve(["emails"], limit=1, lease=0.3, worker="w")
+        moved = await quiet(source, target).run(["emails"])
+        assert delivery.id == "running"
+        assert moved == [Moved(queue="emails", found=2, moved=2, kept=(), left=0)]  # its lease lapsed meanwhile
+
+
+async def test_a_held_key_keeps_its_task_in_the_source() -> None:
+    """A task whose unique key another one holds in the target stays where it is, and is named."""
+    async with stores("memory://", "memory://") as (source, target):
+        await source.enqueue_many([new_task("mine", dedupe_key="key"), new_task("other")])
+        await target.enqueue_many([new_task("theirs", dedupe_key="key")])
+        [moved] = await quiet(source, target).run(["emails"])
+        assert (moved.moved, moved.kept) == (1, ("mine",))
+        assert await waiting_ids(source) == {"mine"}
+
+
+async def test_dead_letters_arrive_ready() -> None:
+    """With the dead taken along, a dead letter waits in the target with no attempts."""
+    async with stores("memory://", "memory://") as (source, target):
+        await source.enqueue_many([new_task("dead")])
+        [delivery] = await source.reserve(["emails"], limit=1, lease=30, worker="w")
+        await source.settle_many([Bury(receipt=delivery.receipt, failure=Failure(type="E", message="m"))])
+        await quiet(source, target).run(["emails"])
+        assert not await waiting_ids(target)
+        await quiet(source, target, with_dead=True).run(["emails"])
+        record = (await target.get_tasks(["dead"]))["dead"]
+        assert (record.state, record.attempts) == (TaskState.READY, 0)
+        assert not await source.get_tasks(["dead"])
+
+
+async def test_one_store_is_refused(sqlite_url: str) -> None:
+    """A store is not moved into itself, however its URLs are spelt, and is left as it was."""
+    async with (
+        DriverFactory.create(sqlite_url) as source,
+        DriverFactory.create(f"{sqlite_url}?synchronous=full") as same,
+    ):
+        await fill(source)
+        before = await waiting_ids(source)
+        with pytest.raises(ConfigurationError, match="same store"):
+            await quiet(source, same).run(None)
+        assert await waiting_ids(source) == before
+        assert (await source.list_tasks(queue="asynctasq-move", limit=10)).tasks == ()
+
+
+async def test_a_driver_that_cannot_pause_is_refused() -> None:
+    """Without pausing, tasks could run while they move: an error names the driver."""
+    async with stores("memory://", "memory://") as (source, target):
+        source.pausing = None
+        with pytest.raises(ConfigurationError, match="can't pause"):
+            quiet(source, target)
+
+
+def test_the_command_moves_between_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`asynctasq move` says how many tasks of each queue moved."""
+    import anyio
+
+    urls = [f"sqlite:///{tmp_path / name}" for name in ("from.db", "to.db")]
+
+    async def enqueue() -> None:
+        async with DriverFactory.create(urls[0]) as source:
+            await fill(source)
+
+    anyio.run(enqueue)
+    assert run_command_line(["move", "--from", urls[0], "--to", urls[1]]) == 0
+    assert capsys.readouterr().out.splitlines() == ["emails: 34 of 34 tasks moved", "reports: 1 of 1 tasks moved"]
