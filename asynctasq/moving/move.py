@@ -120,8 +120,8 @@ class Move:
         return Moved(queue=queue, found=len(ids), moved=moved, kept=tuple(kept), left=max(more, 0))
 
     async def _ids_in_order(self, queue: str) -> list[str]:
-        """Every task to move, in the order of delivery among equals: enqueued anew, they keep it. Ties stay in the order
-        that the driver lists them in, which with ours is the order of enqueueing."""
+        """Every task to move, in the order of delivery among equals: enqueued anew, they keep it. Ties stay in the
+        order that the driver lists them in, which with ours is the order of enqueueing."""
         states = (*WAITING, TaskState.DEAD) if self._with_dead else WAITING
         found: list[tuple[datetime, datetime, str]] = []
         for state in states:
