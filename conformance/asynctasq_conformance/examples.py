@@ -35,6 +35,12 @@ CORE_GROUPS = (
 FEATURE_GROUPS = ("wake_ups", "transactions", "pausing", "worker_reports")
 GROUPS = (*CORE_GROUPS, *FEATURE_GROUPS, "guarantees", "faults")
 
+GATES = {feature: (feature,) for feature in FEATURE_GROUPS} | {
+    "transactions": ("transactions", "begin_transaction"),
+    "faults": ("address",),
+}
+"""What the driver or its harness must have, so that a group applies."""
+
 _MARK = "__conformance_example__"
 
 
@@ -75,7 +81,7 @@ def examples_of(group: str) -> list[Example]:
     for name, body in vars(module).items():
         if name.startswith("test_") and hasattr(body, _MARK):
             sentences, requires = getattr(body, _MARK)
-            gate = (group,) if group in FEATURE_GROUPS else ()
+            gate = GATES.get(group, ())
             found.append(Example(name, group, sentences, (*gate, *requires), body))
     return found
 

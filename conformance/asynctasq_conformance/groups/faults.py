@@ -22,7 +22,6 @@ from asynctasq_conformance.faults.proxy import Fault, TcpProxy, open_proxy
 from asynctasq_conformance.groups.lifecycle import calls_of
 from asynctasq_conformance.subject import QUEUE, Subject, new_task
 
-PROXY = ("address",)
 CUTS = (0, 1, 4, 9, 30, 100)
 """Bytes of a reply after which the connection is cut."""
 COMMAND_TIME_OUT = 60.0
@@ -82,7 +81,7 @@ async def heals(subject: Subject, driver: Driver) -> None:
     raise AssertionError(f"the driver did not heal within {subject.patience:g} seconds")
 
 
-@example("FLT-1", "FLT-2", requires=PROXY)
+@example("FLT-1", "FLT-2")
 async def test_a_cut_connection_is_driver_unavailable(subject: Subject) -> None:
     """`DriverUnavailable` for a connection that was cut, whatever the method; afterwards the driver heals."""
     async with wired(subject) as one:
@@ -95,7 +94,7 @@ async def test_a_cut_connection_is_driver_unavailable(subject: Subject) -> None:
         await heals(subject, one.driver)
 
 
-@example("FLT-2", "ERR-9", requires=PROXY)
+@example("FLT-2", "ERR-9")
 async def test_an_enqueue_whose_reply_was_cut_is_safe_to_send_again(subject: Subject) -> None:
     """Cut after n bytes of the reply, in mid frame too: the same batch again, and every task is stored once."""
     async with wired(subject) as one:
@@ -116,7 +115,7 @@ async def _stored_once(subject: Subject, one: Wired, tasks: list[NewTask]) -> No
     assert sorted(await subject.take_ids(len(tasks) + 1)) == sorted(task.id for task in tasks)
 
 
-@example("FLT-2", "ERR-9", requires=PROXY)
+@example("FLT-2", "ERR-9")
 async def test_a_settlement_whose_reply_was_cut_is_safe_to_send_again(subject: Subject) -> None:
     """Cut after n bytes of the reply: the same settlements again, and each has taken effect once."""
     async with wired(subject) as one:
@@ -137,7 +136,7 @@ async def test_a_settlement_whose_reply_was_cut_is_safe_to_send_again(subject: S
             await subject.take_one(queue="next", id=follow_up.id)
 
 
-@example("FLT-2", requires=PROXY)
+@example("FLT-2")
 async def test_a_reply_that_never_comes_is_driver_unavailable(subject: Subject) -> None:
     """`DriverUnavailable` also for a call unanswered for the driver's `command_timeout`; the batch is sent again."""
     async with wired(subject) as one:
@@ -148,7 +147,7 @@ async def test_a_reply_that_never_comes_is_driver_unavailable(subject: Subject) 
         await _stored_once(subject, one, tasks)
 
 
-@example("FLT-2", requires=PROXY)
+@example("FLT-2")
 async def test_a_server_that_refuses_is_driver_unavailable(subject: Subject) -> None:
     """A server that refuses: `DriverUnavailable` from calls and from `connect()`, and the driver heals."""
     async with wired(subject) as one:
@@ -161,7 +160,7 @@ async def test_a_server_that_refuses_is_driver_unavailable(subject: Subject) -> 
         await heals(subject, one.driver)
 
 
-@example("FLT-2", requires=PROXY)
+@example("FLT-2")
 async def test_a_half_closed_connection_is_driver_unavailable(subject: Subject) -> None:
     """A server that stops talking in the middle of a connection: `DriverUnavailable`, and the driver heals."""
     async with wired(subject) as one:
@@ -173,7 +172,7 @@ async def test_a_half_closed_connection_is_driver_unavailable(subject: Subject) 
         await _stored_once(subject, one, tasks)
 
 
-@example("FLT-6", requires=PROXY)
+@example("FLT-6")
 async def test_a_slow_network_changes_nothing(subject: Subject) -> None:
     """Latency is no failure: every reply late, and every answer right."""
     async with wired(subject) as one:
@@ -185,7 +184,7 @@ async def test_a_slow_network_changes_nothing(subject: Subject) -> None:
         assert await one.driver.settle_many([Complete(receipt=delivery.receipt)]) == [SettleOutcome.APPLIED]
 
 
-@example("SET-18", requires=PROXY)
+@example("SET-18")
 async def test_settling_takes_as_many_round_trips_for_one_as_for_many(subject: Subject) -> None:
     """Settling takes a number of round trips that does not depend on the batch."""
     counts: dict[int, int] = {}

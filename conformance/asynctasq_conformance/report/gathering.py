@@ -57,9 +57,9 @@ class Gatherer:
             for name, group in document["groups"].items():
                 if group["outcome"] not in ("PASSED", "ABSENT"):
                     yield f"  {name}: {group['outcome']}"
-            absent = [name for name, group in document["groups"].items() if group["outcome"] == "ABSENT"]
-            if absent:
-                yield f"  not there: {', '.join(absent)}"
+            for name, group in document["groups"].items():
+                if group["outcome"] == "ABSENT":
+                    yield f"  {name}: not there, for want of {', '.join(group['missing'])}"
 
     def write(self, folder: Path) -> None:
         """Write the reports: into the folder itself if there is one suite class, else into a folder for each."""

@@ -39,12 +39,17 @@ def markdown(document: Document) -> str:
     for name, group in document["groups"].items():
         gaps = "; ".join(f"{test}: {reason}" for test, reason in group["gaps"].items())
         lines.append(
-            f"| {name} | {group['outcome']} | {group['passed']} | {group['failed']} | {group['absent']} | {gaps} |"
+            f"| {name} | {group['outcome']} | {group['passed']} | {group['failed']} "
+            f"| {_not_applicable(group)} | {gaps} |"
         )
     failures = [test for group in document["groups"].values() for test in group["failures"]]
     if failures:
         lines += ["", "Failed:", "", *[f"- {test}" for test in failures]]
     return "\n".join(lines) + "\n"
+
+
+def _not_applicable(group: Mapping[str, Any]) -> str:
+    return f"{group['absent']} (no {', '.join(group['missing'])})" if group["absent"] else "0"
 
 
 def comparison(documents: Sequence[Document]) -> str:

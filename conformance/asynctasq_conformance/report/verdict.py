@@ -43,6 +43,8 @@ class GroupResult:
     incomplete: int = 0
     gaps: dict[str, str] = field(default_factory=dict[str, str])
     failures: list[str] = field(default_factory=list[str])
+    missing: list[str] = field(default_factory=list[str])
+    """What the driver or its harness has not, wherefore some tests did not apply."""
 
 
 def group_results(outcomes: Iterable[TestOutcome]) -> dict[str, GroupResult]:
@@ -59,6 +61,7 @@ def group_results(outcomes: Iterable[TestOutcome]) -> dict[str, GroupResult]:
             group.gaps[one.test] = one.reason
         elif one.outcome == ABSENT:
             group.absent += 1
+            group.missing = sorted({*group.missing, one.reason})
         else:
             group.incomplete += 1
     for group in groups.values():
