@@ -8,17 +8,19 @@ from typing import Any
 from asynctasq.contract.envelopes import Delivery
 from asynctasq.contract.serializer import Serializer
 from asynctasq.contract.settlements import Bury, Release, Retry, Settlement
-from asynctasq.errors import AttemptsExhausted, DeserializationError, UnknownTask
+from asynctasq.errors import AttemptsExhausted, DeserializationError, NeedsLoading, UnknownTask
 from asynctasq.runtime.failure_text import Redact, failure_of
 from asynctasq.runtime.frame import MAX_STORED_BYTES, Frame, Headers, decode_frame, is_newer_frame
 from asynctasq.runtime.held_deliveries import Held
 from asynctasq.runtime.retry_policy import may_retry
 from asynctasq.tasks.current_task import CurrentTask
 from asynctasq.tasks.parameters import Arguments
-from asynctasq.tasks.task_definition import TaskDefinition, TaskInstance
+from asynctasq.tasks.task_definition import TaskDefinition, TaskInstance, TaskKind
 from asynctasq.tasks.task_registry import TaskRegistry
 
 _logger = logging.getLogger("asynctasq.worker")
+
+PROCESS_KINDS = frozenset({TaskKind.PROCESS, TaskKind.ASYNC_PROCESS})
 
 PARKED = 60.0
 """Seconds that a task waits which this worker does not know how to run: another one may."""
@@ -37,6 +39,8 @@ class Attempt:
     task: TaskInstance | None = None
     context: Context | None = None
     coroutine: Any = None
+    arguments: Arguments | None = None
+    """None until they are decoded."""
 
     def __init__(
         self,
@@ -45,7 +49,6 @@ class Attempt:
         definition: TaskDefinition,
         serializer: Serializer,
         body: bytes,
-        arguments: Arguments,
         current: CurrentTask,
     ) -> None:
         self.held = held
@@ -53,8 +56,36 @@ class Attempt:
         self.definition = definition
         self.serializer = serializer
         self.body = body
-        self.arguments = arguments
         self.current = current
+
+    def decode(self) -> bool:
+        """Decode the arguments; False if what they refer to has to be loaded first.
+
+        Raises:
+            DeserializationError: they are malformed, or do not fit.
+        """
+        try:
+            self.arguments = self.definition.decode_arguments(self.serializer, self.body)
+        except NeedsLoading:
+            return False
+        return True
+
+    async def load(self) -> None:
+        """Decode the arguments, and load what they refer to.
+
+        Raises:
+            DeserializationError: they are malformed, do not fit, or refer to what is gone.
+            Exception: what they refer to can't be loaded now.
+        """
+        if not self.decode():
+            self.arguments = await self.definition.load_arguments(self.serializer, self.body)
+
+
+def new_task(attempt: Attempt) -> TaskInstance:
+    """A fresh instance, made inside the attempt's own context. Whatever the task's `__init__` raises comes through."""
+    assert attempt.arguments is not None, "arguments are decoded before the body is reached"
+    task = attempt.task = attempt.definition.new_instance(attempt.arguments, attempt.current)
+    return task
 
 
 class AttemptPreparer:
@@ -91,15 +122,21 @@ class AttemptPreparer:
             if self._check_frame is not None:
                 self._check_frame(delivery, frame)
             headers = frame.headers
+            _check_times(headers)
             held.headers = headers
             held.visible_until = held.held_since + headers.visibility_timeout
             return self._prepared(held, frame)
         except UnknownTask as error:
             return self.unknown(held, error)
         except Exception as error:
-            _logger.error("task %s (%s) can't be decoded: %s", delivery.id, delivery.name, error)
-            held.error = error
-            return Bury(receipt=delivery.receipt, failure=failure_of(error, self._redact), reason="undecodable")
+            return self.undecodable(held, error)
+
+    def undecodable(self, held: Held, error: Exception) -> Settlement:
+        """The settlement of a delivery that no worker will ever be able to read."""
+        delivery = held.delivery
+        _logger.error("task %s (%s) can't be decoded: %s", delivery.id, delivery.name, error)
+        held.error = error
+        return Bury(receipt=delivery.receipt, failure=failure_of(error, self._redact), reason="undecodable")
 
     def _prepared(self, held: Held, frame: Frame) -> Attempt | Settlement:
         delivery, headers = held.delivery, frame.headers
@@ -115,7 +152,6 @@ class AttemptPreparer:
             definition,
             serializer,
             frame.body,
-            definition.decode_arguments(serializer, frame.body),
             CurrentTask(
                 id=delivery.id,
                 name=delivery.name,
@@ -129,6 +165,8 @@ class AttemptPreparer:
         )
         if delivery.attempt > headers.max_attempts:
             return self._exhausted(attempt)
+        if definition.kind not in PROCESS_KINDS:  # a child decodes by itself
+            attempt.decode()
         return attempt
 
     def _exhausted(self, attempt: Attempt) -> Settlement:
@@ -153,3 +191,11 @@ class AttemptPreparer:
             return Retry(receipt=delivery.receipt, failure=failure, delay=PARKED)
         _logger.error("task %s is buried: %s", delivery.id, error)
         return Bury(receipt=delivery.receipt, failure=failure, reason="unknown_task")
+
+
+def _check_times(headers: Headers) -> None:
+    """Durations that a task could not run with: put there by somebody else than a dispatcher."""
+    if not headers.visibility_timeout > 0 or (headers.timeout is not None and not headers.timeout > 0):
+        raise DeserializationError(
+            f"the timeout is {headers.timeout}, the visibility timeout {headers.visibility_timeout}; wanted more than 0"
+        )

@@ -10,7 +10,8 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
-from asynctasq.runtime.attempt import Attempt
+from asynctasq.errors import DeserializationError
+from asynctasq.runtime.attempt import Attempt, new_task
 from asynctasq.runtime.body_driver import run_in_context
 from asynctasq.runtime.failure_text import as_exception, for_the_log
 from asynctasq.tasks.current_task import enter_task
@@ -62,6 +63,14 @@ class FailedHandlers:
 
     async def _call(self, attempt: Attempt, exception: Exception) -> None:
         context = attempt.context or copy_context()
+        context.run(enter_task, attempt.current)
+        if attempt.task is None and attempt.arguments is None:
+            _, problem = await run_in_context(context, attempt.load())
+            if isinstance(problem, DeserializationError):
+                _logger.warning("task %s: its arguments do not decode, so failed() is left out", attempt.current.id)
+                return None
+            if problem is not None:
+                return self._went_wrong(attempt, problem)
         if attempt.definition.kind in (TaskKind.THREAD, TaskKind.PROCESS):
             answer, problem = await to_thread.run_sync(
                 _call_handler, attempt, exception, abandon_on_cancel=True, limiter=self._thread_limiter
@@ -70,8 +79,9 @@ class FailedHandlers:
             answer, problem = context.run(_call_handler, attempt, exception)
         if problem is None and inspect.isawaitable(answer):
             _, problem = await run_in_context(context, answer)
-        if problem is None:
-            return
+        return None if problem is None else self._went_wrong(attempt, problem)
+
+    def _went_wrong(self, attempt: Attempt, problem: BaseException) -> None:
         if isinstance(problem, anyio.get_cancelled_exc_class()) and anyio.current_effective_deadline() == -math.inf:
             raise problem
         self.errors += 1
@@ -81,9 +91,7 @@ class FailedHandlers:
 def _call_handler(attempt: Attempt, exception: Exception) -> tuple[Any, BaseException | None]:
     enter_task(attempt.current)
     try:
-        task = attempt.task
-        if task is None:
-            task = attempt.task = attempt.definition.new_instance(attempt.arguments, attempt.current)
+        task = attempt.task or new_task(attempt)
         return task.failed(exception), None
     except BaseException as problem:
         return None, problem

@@ -4,13 +4,11 @@ import logging
 import sys
 from collections.abc import Iterable, Sequence
 
-from asynctasq.runtime.attempt import Attempt
+from asynctasq.runtime.attempt import PROCESS_KINDS, Attempt
 from asynctasq.runtime.failure_text import FailedInChild
 from asynctasq.runtime.process_protocol import ChildSetup, Raised, Request, Start
 from asynctasq.runtime.task_logging import JsonLogFormatter
-from asynctasq.tasks.task_definition import TaskDefinition, TaskKind
-
-PROCESS_KINDS = frozenset({TaskKind.PROCESS, TaskKind.ASYNC_PROCESS})
+from asynctasq.tasks.task_definition import TaskDefinition
 
 
 def request_of(attempt: Attempt, *, keep_result: bool) -> Request:

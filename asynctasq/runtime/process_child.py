@@ -14,20 +14,21 @@ import runpy
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import copy_context
 from importlib.util import find_spec
 from typing import Any, BinaryIO, cast
 
 from asynctasq.contract.serializer import Serializer
-from asynctasq.errors import DeserializationError, Discard, RetryLater
-from asynctasq.runtime.failure_text import as_exception, bounded_text, failure_of
+from asynctasq.errors import DeserializationError, Discard, NeedsLoading, RetryLater
+from asynctasq.runtime.failure_text import as_exception, bounded_text, failure_of, message_of, type_name
 from asynctasq.runtime.process_protocol import (
     LENGTH,
     Answer,
     AskedForLater,
     Discarded,
     NotKnown,
+    NotLoaded,
     Raised,
     Ready,
     Request,
@@ -99,9 +100,17 @@ class Child:
         enter_task(current)
         task: TaskInstance | None = None
         try:
-            task = definition.new_instance(definition.decode_arguments(serializer, request.body), current)
+            try:
+                arguments = definition.decode_arguments(serializer, request.body)
+            except NeedsLoading:
+                arguments, error = runner.run(_guarded(definition.load_arguments(serializer, request.body)))
+                if isinstance(error, DeserializationError):
+                    return _buried(error, "undecodable")
+                if error is not None:
+                    return NotLoaded(f"{type_name(error)}: {message_of(error)}")
+            task = definition.new_instance(arguments, current)
             if definition.kind is TaskKind.ASYNC_PROCESS:
-                value, error = runner.run(_guarded(task), context=copy_context())
+                value, error = runner.run(_guarded(task.execute()), context=copy_context())
             else:
                 value, error = task.execute(), None
         except BaseException as raised:  # SystemExit too: only a crash ends the child
@@ -126,10 +135,10 @@ class Child:
         return Returned(result)
 
 
-async def _guarded(task: TaskInstance) -> tuple[Any, BaseException | None]:
-    """The body, with whatever it raises returned, so that the event loop stays usable."""
+async def _guarded(awaitable: Awaitable[Any]) -> tuple[Any, BaseException | None]:
+    """Its value, or whatever it raises, returned, so that the event loop stays usable."""
     try:
-        return await task.execute(), None
+        return await awaitable, None
     except BaseException as error:
         return None, error
 

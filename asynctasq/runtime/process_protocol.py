@@ -91,14 +91,20 @@ class Discarded(Struct, frozen=True, tag="discarded", array_like=True):
     reason: str
 
 
+class NotLoaded(Struct, frozen=True, tag="not_loaded", array_like=True):
+    """What the arguments refer to can't be loaded now."""
+
+    message: str
+
+
 class NotKnown(Struct, frozen=True, tag="not_known", array_like=True):
     """The child does not know the task, or has no serializer for it."""
 
     message: str
 
 
-Answer = Returned | Raised | AskedForLater | Discarded | NotKnown
-FromChild = Ready | Returned | Raised | AskedForLater | Discarded | NotKnown
+Answer = Returned | Raised | AskedForLater | Discarded | NotLoaded | NotKnown
+FromChild = Ready | Returned | Raised | AskedForLater | Discarded | NotLoaded | NotKnown
 
 _encode = msgspec.msgpack.Encoder().encode
 

@@ -10,19 +10,17 @@ from typing import Any, cast
 import anyio
 from anyio import to_thread
 
-from asynctasq.contract.settlements import Complete, Settlement
-from asynctasq.errors import Discard, RetryLater, UnknownTask
-from asynctasq.runtime.attempt import Attempt, AttemptPreparer
-from asynctasq.runtime.body_driver import awaited, drive
-from asynctasq.runtime.failure_text import (
-    FailedInChild,
-)
+from asynctasq.contract.settlements import Complete, Release, Settlement
+from asynctasq.errors import DeserializationError, Discard, RetryLater, UnknownTask
+from asynctasq.runtime.attempt import PROCESS_KINDS, Attempt, AttemptPreparer, new_task
+from asynctasq.runtime.body_driver import awaited, drive, run_in_context
+from asynctasq.runtime.failure_text import FailedInChild, message_of, type_name
 from asynctasq.runtime.held_deliveries import Held, HeldDeliveries, Interruption
 from asynctasq.runtime.lane import Lane
 from asynctasq.runtime.process_attempts import failure_in_child, request_of
 from asynctasq.runtime.process_pool import ChildDied, ProcessPool
-from asynctasq.runtime.process_protocol import AskedForLater, Discarded, NotKnown, Raised, Returned
-from asynctasq.runtime.retry_policy import may_retry
+from asynctasq.runtime.process_protocol import AskedForLater, Discarded, NotKnown, NotLoaded, Raised, Returned
+from asynctasq.runtime.retry_policy import Backoff, may_retry
 from asynctasq.runtime.verdicts import Verdicts, wants_retry
 from asynctasq.tasks.current_task import enter_task
 from asynctasq.tasks.task_definition import TaskKind
@@ -52,6 +50,7 @@ class TaskRunner:
         self._on_start = on_start
         self._cancelled = anyio.get_cancelled_exc_class()
         self._thread_limiter = anyio.CapacityLimiter(concurrency)
+        self._load_backoff = Backoff(first=1.0, most=60.0)
         self.abandoned_threads = 0
         """Threads that went on when the worker gave up waiting for them."""
 
@@ -64,6 +63,10 @@ class TaskRunner:
         if self._on_start is not None:
             self._on_start(held)
         kind = attempt.definition.kind
+        if attempt.arguments is None and kind not in PROCESS_KINDS:
+            settlement = await self._load(lane, attempt)
+            if settlement is not None:
+                return settlement
         if kind is not TaskKind.ASYNC:
             if kind is TaskKind.THREAD:
                 return await self._run_in_thread(lane, attempt)
@@ -107,6 +110,27 @@ class TaskRunner:
     def ruined(self, lane: Lane, held: Held, error: BaseException) -> Settlement | None:
         """The settlement of a task that took its lane with it."""
         return self._verdicts.ruined(held, lane.attempt, error)
+
+    async def _load(self, lane: Lane, attempt: Attempt) -> Settlement | None:
+        """Load what the arguments refer to; the settlement if that fails."""
+        self._held.wake_one()
+        context = copy_context()
+        context.run(enter_task, attempt.current)
+        _, error = await run_in_context(context, attempt.load())
+        if error is None:
+            self._load_backoff.reset()
+            return None
+        if isinstance(error, self._cancelled):
+            return self._ended_with(lane, attempt, error)
+        if isinstance(error, DeserializationError):
+            return self._preparer.undecodable(attempt.held, error)
+        return self._not_loaded(attempt, f"{type_name(error)}: {message_of(error)}")
+
+    def _not_loaded(self, attempt: Attempt, message: str) -> Settlement:
+        """The application's database is away: that is nobody's failed attempt, and waits longer each time."""
+        delay = self._load_backoff.next_delay()
+        _logger.warning("task %s waits %.1f s: its arguments can't be loaded: %s", attempt.current.id, delay, message)
+        return Release(receipt=attempt.held.delivery.receipt, delay=delay)
 
     # -- threads
 
@@ -168,6 +192,8 @@ class TaskRunner:
                 return self._verdicts.failed(attempt, RetryLater(answer.delay))
             case Discarded():
                 return self._verdicts.failed(attempt, Discard(answer.reason))
+            case NotLoaded():
+                return self._not_loaded(attempt, answer.message)
             case NotKnown():
                 return self._preparer.unknown(attempt.held, UnknownTask(answer.message))
 
@@ -190,8 +216,7 @@ def _first_step(attempt: Attempt) -> object:
     """
     enter_task(attempt.current)
     try:
-        task = attempt.task = attempt.definition.new_instance(attempt.arguments, attempt.current)
-        coroutine: Any = task.execute()
+        coroutine: Any = new_task(attempt).execute()
     except StopIteration as error:
         raise RuntimeError("the task raised StopIteration") from error
     body = cast("Coroutine[Any, Any, Any]", coroutine) if type(coroutine) is CoroutineType else awaited(coroutine)
@@ -203,8 +228,7 @@ def _thread_body(attempt: Attempt) -> _ThreadOutcome:
     """Runs in the thread, in a context of its own."""
     enter_task(attempt.current)
     try:
-        task = attempt.task = attempt.definition.new_instance(attempt.arguments, attempt.current)
-        return _ThreadOutcome(task.execute(), None, None)
+        return _ThreadOutcome(new_task(attempt).execute(), None, None)
     except BaseException as error:  # SystemExit in a task does not end the worker
         ask = may_retry(attempt.headers, attempt.current.attempt) and not isinstance(error, RetryLater | Discard)
         return _ThreadOutcome(None, error, wants_retry(attempt, error) if ask else None)

@@ -15,7 +15,7 @@ from asynctasq.contract.settlements import Release
 from asynctasq.contract.traits import Guarantee
 from asynctasq.errors import AttemptsExhausted
 from asynctasq.runtime import heartbeat, housekeeping
-from asynctasq.runtime.attempt import Attempt, AttemptPreparer
+from asynctasq.runtime.attempt import PROCESS_KINDS, Attempt, AttemptPreparer
 from asynctasq.runtime.failed_handlers import FailedHandlers
 from asynctasq.runtime.held_deliveries import HeldDeliveries, Interruption
 from asynctasq.runtime.lane import Lanes
@@ -23,7 +23,7 @@ from asynctasq.runtime.lease_keeper import LeaseKeeper
 from asynctasq.runtime.outcomes import Outcomes
 from asynctasq.runtime.overseer import Overseer
 from asynctasq.runtime.prefetch import Prefetch
-from asynctasq.runtime.process_attempts import PROCESS_KINDS, first_message
+from asynctasq.runtime.process_attempts import first_message
 from asynctasq.runtime.process_pool import ProcessPool, default_size
 from asynctasq.runtime.process_pool_manager import default_manager
 from asynctasq.runtime.queue_order import QueueOrder
