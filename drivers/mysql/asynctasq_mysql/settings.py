@@ -54,7 +54,7 @@ class MySQLConfig(DriverSettings, frozen=True, kw_only=True):
     """Accepted for applications that set it, and unused: dead letters are rows of the live table."""
 
     min_pool_size: Annotated[int, Meta(ge=0, le=1_000)] = 10
-    """Idle connections that are kept. They are opened when they are needed first, never before."""
+    """Idle connections that are kept, but no more than `max_pool_size`. None is opened before it is needed."""
     max_pool_size: Annotated[int, Meta(ge=1, le=1_000)] = 10
     """Connections at most. What is idle above `min_pool_size` closes after 5 minutes."""
     warmup_connections: Annotated[int, Meta(ge=0, le=1_000)] = 0
@@ -68,7 +68,7 @@ class MySQLConfig(DriverSettings, frozen=True, kw_only=True):
     poll_interval: Annotated[float, Meta(ge=0.001, le=60)] = 0.005
     """Between two looks for new work, while work is coming in. The server has no push."""
     max_poll_interval: Annotated[float, Meta(ge=0.001, le=60)] = 0.02
-    """Between two looks for new work, once nothing has come for a while."""
+    """Between two looks for new work, once nothing has come for a while. At least `poll_interval`."""
 
     max_payload_bytes: Annotated[int, Meta(ge=1, le=16_000_000)] = 262_144
     """The largest payload, and the largest result, in bytes."""
@@ -78,12 +78,6 @@ class MySQLConfig(DriverSettings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.dsn is not None and self.url is not None and self.dsn != self.url:
             raise ConfigurationError("both `dsn` and `url` are set, and differ; they are two names of one setting")
-        for smaller, larger in (("min_pool_size", "max_pool_size"), ("poll_interval", "max_poll_interval")):
-            if getattr(self, smaller) > getattr(self, larger):
-                raise ConfigurationError(
-                    f"{smaller} is {getattr(self, smaller)} and {larger} {getattr(self, larger)}; "
-                    "wanted the first to be the smaller one"
-                )
         if self.ssl_mode == "disabled" and (self.ssl_ca or self.ssl_cert or self.ssl_key):
             raise ConfigurationError("certificates are given, but ssl_mode is disabled; wanted one of the two")
         if self.database_name == "":

@@ -25,7 +25,7 @@ class MySQLWakeUpStream:
         self._open_database = open_database
         self._queues = sorted(set(queues))
         self._shortest = settings.poll_interval
-        self._longest = settings.max_poll_interval
+        self._longest = max(settings.poll_interval, settings.max_poll_interval)
         self._pause = self._shortest
         self._signal = anyio.Event()
 

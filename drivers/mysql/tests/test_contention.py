@@ -148,7 +148,6 @@ async def test_no_deadlock_surfaces(drivers: list[MySQLDriver]) -> None:
     assert sum(each.ready + each.scheduled + each.leased for each in stats) == 0
     dead = sum(each.dead for each in stats)
     assert len(storm.completed) + dead == len(storm.ids)
-    print(f"undone and run again: {sum(driver.undone_transactions for driver in drivers)}")
 
 
 async def test_shuffled_batches_settle_extend_and_cancel_at_once(drivers: list[MySQLDriver]) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from asynctasq_mysql import MySQLConfig, MySQLDriver
-from asynctasq_mysql.clock import NEVER
 from asynctasq_mysql.client import Result
+from asynctasq_mysql.clock import NEVER
 
 from asynctasq.driver_api import Complete, NewTask
 
