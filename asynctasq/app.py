@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from asynctasq.config import Config
+from asynctasq.config import Config, set_current
 from asynctasq.contract.event_sink import EventSink
 from asynctasq.contract.serializer import Serializer
 from asynctasq.errors import ConfigurationError, RunningEventLoop
@@ -33,6 +33,8 @@ _OBJECTS = ("sqlalchemy_engine", "tortoise_orm", "type_hooks")
 
 class Application:
     """One configuration, and what was made for it. Nothing is connected before the first dispatch."""
+
+    dispatcher_type: type[RoutingDispatcher] = RoutingDispatcher
 
     def __init__(
         self,
@@ -68,7 +70,7 @@ class Application:
             self._connections = Connections(
                 self.config, self.open_serializer(), registry=self.registry, event_emitter=self._events
             )
-            self._dispatcher = RoutingDispatcher(self._connections, self._background)
+            self._dispatcher = self.dispatcher_type(self._connections, self._background)
         return self._dispatcher
 
     def open_serializer(self) -> Serializer:
@@ -141,22 +143,30 @@ def init(
     Raises:
         ConfigurationError: an unknown or wrong setting; the message says where it was found and what is allowed.
     """
-    global _application
     code = {**(config_overrides or {}), **groups}
     if url is not None:
         code["url"] = url
     objects = {name: code.pop(name, None) for name in _OBJECTS}
-    before, config = _application, Config.set(**code)
-    _application = Application(
-        config,
-        event_sinks=[*(event_emitters or ()), *(event_sinks or ())],
-        sqlalchemy_engine=objects["sqlalchemy_engine"],
-        tortoise_config=objects["tortoise_orm"] if tortoise_config is None else tortoise_config,
-        type_hooks=_hook_registry(objects["type_hooks"]),
+    config = Config.set(**code)
+    install_application(
+        Application(
+            config,
+            event_sinks=[*(event_emitters or ()), *(event_sinks or ())],
+            sqlalchemy_engine=objects["sqlalchemy_engine"],
+            tortoise_config=objects["tortoise_orm"] if tortoise_config is None else tortoise_config,
+            type_hooks=_hook_registry(objects["type_hooks"]),
+        )
     )
+    return config
+
+
+def install_application(application: Application) -> None:
+    """Make this the application of the process, and its configuration the one that holds."""
+    global _application
+    before, _application = _application, application
+    set_current(application.config)
     if before is not None:
         before.stop_background()
-    return config
 
 
 def application() -> Application:
