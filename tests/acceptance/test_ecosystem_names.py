@@ -1,0 +1,639 @@
+"""Names and call shapes of existing applications: one test for each of them.
+
+Still to come, with what they need: the hooks and session factories of ORMs (`register_orm_hooks`, `SqlalchemyOrmHook`,
+`DjangoOrmHook`, `TortoiseOrmHook`, `create_worker_session_factory`, `Base._asynctasq_session_factory`,
+`validate_session_factory`, `check_pool_health`) with the ORM integrations; `AsyncTasQIntegration` with FastAPI's.
+"""
+
+import inspect
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+import asynctasq
+from asynctasq import (
+    AsyncProcessTask,
+    AsyncTask,
+    BaseTask,
+    Config,
+    Dispatcher,
+    DriverFactory,
+    EventEmitter,
+    EventRegistry,
+    EventsConfig,
+    EventType,
+    FunctionTask,
+    LoggingEventEmitter,
+    MonitoringService,
+    MsgspecSerializer,
+    ProcessPoolConfig,
+    ProcessPoolManager,
+    QueueStats,
+    RepositoryConfig,
+    SyncProcessTask,
+    SyncTask,
+    TaskConfig,
+    TaskDefaultsConfig,
+    TaskEvent,
+    TaskFunction,
+    TaskInfo,
+    TypeHook,
+    Worker,
+    WorkerEvent,
+    WorkerInfo,
+    cleanup,
+    init,
+    run,
+    set_default_manager,
+    task,
+)
+from asynctasq.app import application
+from asynctasq.contract.events import Event
+from asynctasq.errors import ConfigurationError, RunningEventLoop
+from asynctasq.runtime.frame import decode_frame
+from asynctasq.testing import drain
+from tests.acceptance.workers import work
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("fresh_application")]
+
+
+@task
+async def double(number: int) -> int:
+    return 2 * number
+
+
+class Triple(AsyncTask[int]):
+    config: TaskConfig = {"queue": "numbers", "max_attempts": 5}
+
+    def __init__(self, number: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.number = number
+
+    async def execute(self) -> int:
+        return 3 * self.number
+
+
+class Recording(EventEmitter):
+    """An application's own emitter."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.closed = False
+
+    async def emit(self, event: Event) -> None:
+        self.events.append(event)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+# -- configuration
+
+
+async def test_init(memory_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`init(config_overrides, event_emitters, tortoise_config)` with every override key, and `init(driver=...)`."""
+    assert list(inspect.signature(init).parameters)[:3] == ["config_overrides", "event_emitters", "tortoise_config"]
+    monkeypatch.setenv("ASYNCTASQ_TASK_DEFAULTS_MAX_ATTEMPTS", "9")
+    emitter, engine, tortoise = Recording(), object(), {"apps": {}}
+    config = init(
+        {
+            "driver": "memory",
+            "redis": asynctasq.RedisConfig(url="redis://nowhere:1/0"),
+            "postgres": {"dsn": "postgresql://nowhere/x"},
+            "mysql": {"dsn": "mysql://nowhere/x"},
+            "events": EventsConfig(channel="mine"),
+            "task_defaults": {"queue": "partial"},
+            "process_pool": ProcessPoolConfig(size=3),
+            "repository": RepositoryConfig(keep_completed_tasks=True),
+            "sqlalchemy_engine": engine,
+            "tortoise_orm": tortoise,
+        },
+        [emitter],
+    )
+    assert (config.driver, config.events.channel, config.process_pool.size) == ("memory", "mine", 3)
+    assert (config.task_defaults.queue, config.task_defaults.max_attempts) == ("partial", 9)
+    assert (application().sqlalchemy_engine, application().tortoise_config) == (engine, tortoise)
+    assert init(driver="redis", redis=asynctasq.RedisConfig(db=3)).driver == "redis"
+    assert Config.get().driver_settings().db == 3  # type: ignore[attr-defined]
+    assert init({"driver": "memory"}, None, {"apps": 1}).driver == "memory"
+    assert application().tortoise_config == {"apps": 1}
+
+
+def test_run_and_cleanup(memory_url: str) -> None:
+    """`run(coro)` cleans up, disposes the engine, and refuses to nest; `await cleanup()` may be called at any time."""
+    disposed: list[str] = []
+
+    class Engine:
+        async def dispose(self) -> None:
+            disposed.append("engine")
+
+    async def main() -> int:
+        await double(1).dispatch()
+        with pytest.raises(RunningEventLoop):
+            run(double(1).dispatch())
+        return 5
+
+    init({"url": memory_url, "sqlalchemy_engine": Engine()})
+    assert run(main()) == 5
+    assert disposed == ["engine"]
+    anyio.run(cleanup)
+
+
+async def test_config() -> None:
+    """`Config`, `Config.set(**kw)`, `Config.get()`."""
+    Config.set(driver="memory", task_defaults={"queue": "set"})
+    assert (Config.get().driver, Config.get().task_defaults.queue) == ("memory", "set")
+    with pytest.raises(ConfigurationError, match="did you mean"):
+        Config.set(drivr="memory")
+
+
+async def test_redis_config() -> None:
+    """`RedisConfig` with its defaults; a database that does not exist is refused; the older interval is accepted."""
+    config = asynctasq.RedisConfig()
+    assert (config.password, config.db, config.max_connections, config.warmup_connections) == (None, 0, 100, 0)
+    asynctasq.RedisConfig(url="redis://h", password="p", db=15, max_connections=5, warmup_connections=1)
+    with pytest.raises((ConfigurationError, ValueError), match="16"):
+        init(driver="redis", redis=asynctasq.RedisConfig(db=16)).driver_settings()
+    assert init(driver="redis", redis={"delayed_task_interval": 1.0}).driver == "redis"
+
+
+@pytest.mark.parametrize("name", ["PostgresConfig", "MySQLConfig"])
+async def test_sql_configs(name: str) -> None:
+    """`PostgresConfig`, `MySQLConfig`: tables and pool sizes under their names and with their defaults."""
+    made = getattr(asynctasq, name)()
+    assert (made.queue_table, made.min_pool_size, made.max_pool_size) == ("task_queue", 10, 10)
+    given = getattr(asynctasq, name)(dsn="x://h/d", dead_letter_table="dead_letter_queue", warmup_connections=1)
+    assert given.dead_letter_table == "dead_letter_queue"  # accepted: dead letters stand beside the other tasks
+
+
+async def test_events_config() -> None:
+    """`EventsConfig`: one switch is enough."""
+    assert EventsConfig().channel == "asynctasq:events"
+    assert EventsConfig(redis_url="redis://h", enable_event_emitter_redis=True).enabled_sinks == ("redis",)
+    assert EventsConfig(enable_all=True).enabled_sinks == ("logging", "redis")
+
+
+async def test_the_other_groups() -> None:
+    """`TaskDefaultsConfig`, `ProcessPoolConfig`, `RepositoryConfig` with their defaults."""
+    defaults = TaskDefaultsConfig()
+    assert (defaults.queue, defaults.max_attempts, defaults.retry_strategy, defaults.retry_delay) == (
+        "default", 3, "exponential", 60,
+    )  # fmt: skip
+    assert (defaults.timeout, defaults.visibility_timeout) == (None, 3600)
+    assert ProcessPoolConfig(size=2, max_tasks_per_child=10).max_tasks_per_child == 10
+    assert RepositoryConfig().keep_completed_tasks is False
+
+
+@pytest.mark.parametrize("name", ["SQSConfig", "RabbitMQConfig"])
+async def test_drivers_that_are_not_there(name: str) -> None:
+    """`SQSConfig` and `RabbitMQConfig` say that there is no such driver, and how to write one."""
+    with pytest.raises(ImportError, match=r"there is no driver for .*asynctasq\.driver_api"):
+        exec(f"from asynctasq import {name}")
+
+
+async def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ASYNCTASQ_DRIVER`, `ASYNCTASQ_<GROUP>_<FIELD>`."""
+    monkeypatch.setenv("ASYNCTASQ_DRIVER", "redis")
+    monkeypatch.setenv("ASYNCTASQ_REDIS_DB", "7")
+    monkeypatch.setenv("ASYNCTASQ_PROCESS_POOL_SIZE", "2")
+    config = Config.get()
+    assert (config.driver, config.driver_settings().db, config.process_pool.size) == ("redis", 7, 2)  # type: ignore[attr-defined]
+
+
+# -- tasks
+
+
+async def test_the_decorator(memory_url: str) -> None:
+    """`@task` with each of its options, `retry_strategy` included."""
+    init(url=memory_url)
+
+    @task(
+        queue="q", max_attempts=2, retry_delay=3, timeout=4, visibility_timeout=50, driver="memory", process=False,
+        retry_strategy="fixed",
+    )  # fmt: skip
+    def everything(number: int) -> int:
+        return number
+
+    record = await (await everything(1).dispatch()).record()
+    assert (record.queue, record.max_attempts, record.retry_delay) == ("q", 2, 3)
+    assert (record.timeout, record.visibility_timeout, record.retry_strategy) == (4, 50, "fixed")
+
+    @task(process=True)
+    def in_child() -> None: ...
+
+    assert in_child.definition.kind.value == "process"
+
+
+async def test_task_classes(memory_url: str) -> None:
+    """The four kinds and `BaseTask`: keywords become attributes, with and without `[T]`; what a running one knows."""
+    init(url=memory_url)
+    seen: list[Any] = []
+
+    class Plain(AsyncTask):
+        async def execute(self) -> None:
+            seen.append((self.user, self._task_id, self._current_attempt, self.current_attempt))  # type: ignore[attr-defined]
+            assert isinstance(self._dispatched_at, datetime)
+            assert self._dispatched_at.tzinfo is not None
+
+    class Direct(BaseTask[int]):
+        def execute(self) -> int:
+            return 1
+
+    handle = await Plain(user=3).dispatch()
+    await Direct().dispatch()
+    assert all(outcome.completed for outcome in await drain())
+    assert seen == [(3, handle, 1, 1)]
+    for kind in (AsyncTask, SyncTask, AsyncProcessTask, SyncProcessTask):
+        assert issubclass(kind, BaseTask)
+        assert kind[bool] is not None  # type: ignore[index]
+    triple = Triple(number=2)
+    assert (triple.number, triple._task_id, triple.config["max_attempts"]) == (2, None, 5)
+    assert callable(triple.failed)
+    assert triple.should_retry(ValueError()) is True
+
+
+async def test_function_tasks() -> None:
+    """`FunctionTask` is what calling a `TaskFunction` gives; `TaskConfig` is the type of a class's options."""
+    assert isinstance(double, TaskFunction)
+    assert isinstance(double(1), FunctionTask)
+    assert {"queue", "max_attempts", "timeout"} <= set(TaskConfig.__annotations__)
+
+
+async def test_the_chain(memory_url: str) -> None:
+    """`.on_queue .delay .retry_after .max_attempts .timeout .visibility_timeout`, `await .dispatch()`: a `str`."""
+    init(url=memory_url)
+    chain = double(1).on_queue("q").delay(60).retry_after(5).max_attempts(7).timeout(8).visibility_timeout(90)
+    handle = await chain.dispatch()
+    assert isinstance(handle, str)
+    record = await handle.record()
+    assert (record.queue, record.state, record.retry_delay, record.max_attempts) == ("q", "scheduled", 5, 7)
+    assert (record.timeout, record.visibility_timeout) == (8, 90)
+    triple = await Triple(number=1).on_queue("other").max_attempts(1).dispatch()
+    assert (await triple.record()).max_attempts == 1
+
+
+async def test_dispatcher(memory_url: str) -> None:
+    """`Dispatcher(driver, serializer, event_emitter).dispatch(task, queue, delay)`, and `get_dispatcher`."""
+    from asynctasq.core.dispatcher import Dispatcher as OlderPath
+    from asynctasq.core.dispatcher import get_dispatcher
+
+    assert OlderPath is Dispatcher
+    init(url=memory_url)
+    async with DriverFactory.create(memory_url) as driver:
+        handle = await Dispatcher(driver, serializer=MsgspecSerializer()).dispatch(double(1), queue="q", delay=30)
+        assert [(await handle.record()).queue, await handle.status()] == ["q", "scheduled"]
+        assert str(await get_dispatcher().dispatch(double(1))) in await driver.get_tasks(
+            [record.id for record in (await driver.list_tasks()).tasks]
+        )
+
+
+# -- drivers
+
+
+async def test_driver_factory(tmp_path: Path) -> None:
+    """`DriverFactory.create(type, config)` is synchronous, and gives a driver that is not connected."""
+    driver = DriverFactory.create("sqlite", asynctasq.SQLiteConfig(path=str(tmp_path / "x.db")))
+    with pytest.raises(asynctasq.AsyncTasqError, match="not connected"):
+        await driver.now()
+
+
+@pytest.mark.parametrize(
+    ("older", "instead"),
+    [
+        ("enqueue", "enqueue_many"),
+        ("dequeue", "reserve"),
+        ("ack", "settle_many with Complete"),
+        ("nack", "settle_many with Retry or Release"),
+        ("mark_failed", "settle_many with Bury"),
+        ("get_queue_size", "queue_stats"),
+        ("get_all_queue_names", "queue_stats"),
+        ("get_task_by_id", "get_tasks"),
+        ("get_worker_stats", "worker_reports"),
+        ("retry_task", "replay_many"),
+        ("delete_task", "delete_many"),
+    ],
+)
+async def test_driver_methods(memory_url: str, older: str, instead: str) -> None:
+    """`connect()` and `disconnect()` work; each older method is refused with the contract's."""
+    driver = DriverFactory.create(memory_url)
+    await driver.connect()
+    with pytest.raises(AttributeError, match=rf"no attribute '{older}': drivers have {instead}"):
+        getattr(driver, older)
+    with pytest.raises(AttributeError, match=r"no attribute 'nonsense'$"):
+        driver.nonsense  # type: ignore[attr-defined]  # noqa: B018
+    await driver.disconnect()
+
+
+# -- workers
+
+
+async def test_worker(memory_url: str) -> None:
+    """`Worker` with all arguments in their places, `start()`, exact `max_tasks`, and `get_health_status()`."""
+    init(url=memory_url)
+    for number in range(5):
+        await double(number).dispatch()
+    emitter = Recording()
+    driver = DriverFactory.create(memory_url)
+    worker = Worker(driver, ["default"], 2, 3, MsgspecSerializer(), emitter, "worker-7", 60.0, 1, 10)
+    with anyio.fail_after(10):
+        await worker.start()
+    status = worker.get_health_status()
+    assert {
+        "worker_id",
+        "hostname",
+        "uptime_seconds",
+        "tasks_processed",
+        "active_tasks",
+        "queues",
+        "process_pool",
+    } <= set(status)
+    assert (status["worker_id"], status["tasks_processed"], status["queues"]) == ("worker-7", 3, ["default"])
+    assert status["process_pool"]["size"] == 1
+    async with driver:
+        assert (await driver.queue_stats(["default"]))["default"].ready == 2
+    assert [event.event_type for event in emitter.events].count(EventType.TASK_COMPLETED) == 3
+
+
+async def test_process_pool_manager(memory_url: str) -> None:
+    """`ProcessPoolManager` and `set_default_manager` size the pools of workers, and show them."""
+    init(url=memory_url)
+    manager = ProcessPoolManager(
+        sync_max_workers=1, async_max_workers=2, sync_max_tasks_per_child=10, async_max_tasks_per_child=5,
+        mp_context=None,
+    )  # fmt: skip
+    assert not manager.is_initialized()
+    assert manager.get_stats()["sync"] == {"status": "not_initialized", "pool_size": 1, "max_tasks_per_child": 10}
+    set_default_manager(manager)
+    try:
+        async with manager:
+            assert manager.is_initialized()
+            worker = await work()
+            pool = worker.get_health_status()["process_pool"]
+            assert (pool["size"], pool["max_tasks_per_child"]) == (3, 5)
+            assert manager.get_stats()["pools"]["0"]["size"] == 3
+            explicit = await work(process_pool_size=1)
+            assert explicit.get_health_status()["process_pool"]["size"] == 1
+        await manager.initialize()
+        await manager.shutdown()
+        assert not manager.is_initialized()
+    finally:
+        set_default_manager(None)
+    with pytest.raises(ConfigurationError, match="sync_max_workers is 0"):
+        ProcessPoolManager(sync_max_workers=0)
+
+
+@pytest.mark.parametrize("name", ["TaskExecutor", "TaskSerializer", "TaskRepository"])
+async def test_internals(name: str) -> None:
+    """Internals of the older package are refused, each naming what replaces it."""
+    with pytest.raises(ImportError, match=rf"asynctasq has no {name}: .*(Worker|Serializer|TaskHandle)"):
+        exec(f"from asynctasq import {name}")
+
+
+# -- monitoring
+
+
+async def test_monitoring(sqlite_url: str) -> None:
+    """`MonitoringService(driver, serializer)` with each of its methods; `TaskInfo`, `QueueStats`, `WorkerInfo`."""
+    init(url=sqlite_url)
+    await double(1).task_id("a").dispatch()
+    await double(2).task_id("b").on_queue("other").dispatch()
+    await drain("default")
+    monitoring = MonitoringService(DriverFactory.create(sqlite_url), serializer=MsgspecSerializer())
+    stats = await monitoring.get_queue_stats("default")
+    assert isinstance(stats, QueueStats)
+    assert set(QueueStats.__struct_fields__) == {
+        "name", "depth", "processing", "completed_total", "failed_total", "avg_duration_ms", "throughput_per_minute",
+    }  # fmt: skip
+    assert [each.name for each in await monitoring.get_all_queue_stats()] == await monitoring.get_all_queue_names()
+    assert {"pending", "running", "completed", "failed", "total"} <= set(await monitoring.get_global_stats())
+    assert await monitoring.get_running_tasks(limit=50, offset=0) == []
+    assert await monitoring.get_running_task_infos() == []
+    raw, total = await monitoring.get_tasks(status="pending", queue="other", limit=50, offset=0)
+    assert ([queue for _, queue, _ in raw], total) == (["other"], 1)
+    infos, total = await monitoring.get_task_infos("completed")
+    assert ([info.result for info in infos], total) == ([2], 1)
+    assert await monitoring.get_task_by_id("a") is not None
+    info = await monitoring.get_task_info_by_id("a")
+    assert isinstance(info, TaskInfo)
+    assert set(TaskInfo.__struct_fields__) == {
+        "id", "name", "queue", "status", "enqueued_at", "started_at", "completed_at", "duration_ms", "worker_id",
+        "attempt", "max_attempts", "args", "kwargs", "result", "exception", "traceback", "priority", "timeout_seconds",
+        "tags", "correlation_id",
+    }  # fmt: skip
+    workers = await monitoring.get_worker_stats()
+    assert all(isinstance(each, WorkerInfo) and each.status in ("active", "idle", "down") for each in workers)
+    assert {
+        "worker_id",
+        "current_task_id",
+        "tasks_processed",
+        "uptime_seconds",
+        "last_heartbeat",
+        "load_percentage",
+    } <= set(WorkerInfo.__struct_fields__)
+    assert await monitoring.retry_task("a") is False
+    assert await monitoring.delete_task("b") is True
+    await monitoring._driver.disconnect()
+
+
+async def test_event_models() -> None:
+    """`EventType`, `TaskEvent`, `WorkerEvent` with their fields."""
+    assert {
+        "TASK_ENQUEUED",
+        "TASK_STARTED",
+        "TASK_COMPLETED",
+        "TASK_FAILED",
+        "TASK_REENQUEUED",
+        "TASK_CANCELLED",
+    } <= set(EventType.__members__)
+    assert {"WORKER_ONLINE", "WORKER_HEARTBEAT", "WORKER_OFFLINE"} <= set(EventType.__members__)
+    assert set(TaskEvent.__struct_fields__) == {
+        "event_type", "task_id", "task_name", "queue", "worker_id", "timestamp", "attempt", "duration_ms", "result",
+        "error", "traceback", "correlation_id",
+    }  # fmt: skip
+    assert set(WorkerEvent.__struct_fields__) == {
+        "event_type", "worker_id", "hostname", "timestamp", "freq", "active", "processed", "queues", "sw_ident",
+        "sw_ver", "uptime_seconds",
+    }  # fmt: skip
+
+
+async def test_emitters(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`EventRegistry` (init, add, get_all, emit, emit_nowait, close_all), `EventEmitter` and its kin."""
+    event = TaskEvent(
+        event_type=EventType.TASK_STARTED, task_id="t", task_name="n", queue="q", timestamp=datetime.now(UTC)
+    )
+    recording = Recording()
+    EventRegistry.init([recording])
+    EventRegistry.add(LoggingEventEmitter())
+    assert len(EventRegistry.get_all()) == 2
+    with caplog.at_level("INFO", "asynctasq.events"):
+        await EventRegistry.emit(event)
+        EventRegistry.emit_nowait(event)
+        await EventRegistry.close_all()
+    assert recording.events == [event, event]
+    assert recording.closed
+    assert "task_started" in caplog.text
+    assert EventRegistry.get_all() == set()
+    assert list(inspect.signature(asynctasq.RedisEventEmitter).parameters) == ["redis_url", "channel"]
+
+
+async def test_the_redis_emitter(redis_url: str) -> None:
+    """`RedisEventEmitter(redis_url, channel)` publishes; without asynctasq-redis its import says what to install."""
+    from asynctasq_redis import RedisEventSubscriber
+
+    event = TaskEvent(
+        event_type=EventType.TASK_STARTED, task_id="t", task_name="n", queue="q", timestamp=datetime.now(UTC)
+    )
+    server, _, channel = redis_url.partition("?namespace=")
+    emitter = asynctasq.RedisEventEmitter(redis_url=server, channel=channel)
+    async with RedisEventSubscriber(server, channel) as subscriber:
+        await emitter.emit(event)
+        with anyio.fail_after(5):
+            assert await anext(aiter(subscriber)) == event
+    await emitter.close()
+
+
+@pytest.mark.parametrize("name", ["RedisEventEmitter", "RedisConfig"])
+def test_what_needs_a_distribution_says_so(name: str) -> None:
+    """Without the distribution, the import fails with a sentence that names it."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"from asynctasq import {name}"],
+        env=os.environ | {"ASYNCTASQ_DISABLE_PLUGINS": "redis"},
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"ImportError: {name} is not available" in done.stderr
+    assert "asynctasq-redis" in done.stderr
+
+
+# -- serializers
+
+
+class Coordinate:
+    def __init__(self, x: int, y: int) -> None:
+        self.x, self.y = x, y
+
+
+class CoordinateHook(TypeHook[Coordinate]):
+    type_key = "coordinate"
+    priority = 10
+
+    def can_encode(self, obj: Any) -> bool:
+        return isinstance(obj, Coordinate)
+
+    def encode(self, obj: Coordinate) -> list[int]:
+        return [obj.x, obj.y]
+
+    def can_decode(self, data: Any) -> bool:
+        return isinstance(data, list)
+
+    def decode(self, data: list[int]) -> Coordinate:
+        return Coordinate(*data)
+
+
+class LoadedHook(asynctasq.AsyncTypeHook[Coordinate]):
+    type_key = "loaded"
+
+    def can_encode(self, obj: Any) -> bool:
+        return isinstance(obj, Coordinate)
+
+    def encode(self, obj: Coordinate) -> int:
+        return obj.x
+
+    async def decode_async(self, data: int) -> Coordinate:
+        await anyio.lowlevel.checkpoint()
+        return Coordinate(data, data + 1)
+
+
+async def test_serializers_and_hooks(memory_url: str) -> None:
+    """`BaseSerializer`, `MsgspecSerializer(registry)`, `TypeHook`, `HookRegistry`; data that looks like a hook's output
+    stays data."""
+    registry = asynctasq.HookRegistry()
+    registry.register(CoordinateHook())
+    serializer = MsgspecSerializer(registry=registry)
+    assert isinstance(serializer, asynctasq.BaseSerializer)
+    lookalike = {"__type__": "coordinate", "value": [1, 2]}
+    decoded = serializer.decoder(Any)(serializer.encode([Coordinate(1, 2), lookalike]))
+    assert (decoded[0].x, decoded[0].y, decoded[1]) == (1, 2, lookalike)
+    init(url=memory_url, type_hooks=[CoordinateHook()])
+
+    @task
+    async def mirror(where: Coordinate) -> Coordinate:
+        return Coordinate(where.y, where.x)
+
+    handle = await mirror(Coordinate(1, 2)).dispatch()
+    await drain()
+    mirrored = await handle.result(timeout=1)
+    assert (mirrored.x, mirrored.y) == (2, 1)
+
+
+async def test_async_hooks(memory_url: str) -> None:
+    """`AsyncTypeHook`: what travels as a reference is loaded before the task runs."""
+    init(url=memory_url, type_hooks=[LoadedHook()])
+
+    @task
+    async def total(where: Coordinate) -> int:
+        return where.x + where.y
+
+    handle = await total(Coordinate(5, 0)).dispatch()
+    await drain()
+    assert await handle.result(timeout=1) == 11
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SerializationPipeline", "create_default_registry", "DatetimeHook", "DateHook", "DecimalHook", "UUIDHook",
+        "SetHook", "LazyOrmProxy",
+    ],
+)  # fmt: skip
+async def test_what_is_built_in(name: str) -> None:
+    """Hooks of built-in types, the pipeline and lazy proxies are refused: each says why it is not needed."""
+    with pytest.raises(ImportError, match=rf"asynctasq has no {name}: ..."):
+        exec(f"from asynctasq import {name}")
+
+
+async def test_payloads_are_decoded_by_their_frame(memory_url: str) -> None:
+    """The `serializer` that is configured stands in every payload's frame."""
+    init(url=memory_url, serializer="json")
+    record = await (await double(4).dispatch()).record()
+    assert decode_frame(record.payload).headers.content_type == "json"
+
+
+# -- the terminal
+
+
+def test_rich_names() -> None:
+    """`console print Console Table Panel Syntax` are rich's, and are loaded when they are asked for."""
+    program = """
+import sys, asynctasq
+assert "rich" not in sys.modules
+from asynctasq import console, print, Console, Table, Panel, Syntax
+import rich, rich.console, rich.table, rich.panel, rich.syntax
+assert isinstance(console, Console)
+assert (print, Console, Table, Panel, Syntax) == (
+    rich.print, rich.console.Console, rich.table.Table, rich.panel.Panel, rich.syntax.Syntax)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+
+
+def test_command_line(tmp_path: Path) -> None:
+    """`worker --queues --concurrency --driver`, `migrate --driver --dry-run --force`, `publish --output-dir`."""
+
+    def typed(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "asynctasq", *arguments],
+            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    shown = typed("worker", "--help").stdout
+    assert all(flag in shown for flag in ("--queues", "--concurrency", "--driver"))
+    dry = typed("migrate", "--driver", "sqlite", "--dry-run", "--force")
+    assert dry.returncode == 0, dry.stderr
+    assert typed("publish", "--output-dir", "here", "--force").returncode == 0
+    assert (tmp_path / "here" / ".env.example").exists()
