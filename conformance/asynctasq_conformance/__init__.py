@@ -19,14 +19,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asynctasq_conformance.harness import DriverHarness, GuestTransaction, MovableClock
+    from asynctasq_conformance.other_suites import EventSinkConformance, SerializerConformance
     from asynctasq_conformance.suite import DriverConformance
 
-__all__ = ["DriverConformance", "DriverHarness", "GuestTransaction", "MovableClock"]
+__all__ = [
+    "DriverConformance",
+    "DriverHarness",
+    "EventSinkConformance",
+    "GuestTransaction",
+    "MovableClock",
+    "SerializerConformance",
+]
 
 _HOMES = {
     "DriverConformance": "suite",
     "DriverHarness": "harness",
+    "EventSinkConformance": "other_suites",
     "GuestTransaction": "harness",
+    "SerializerConformance": "other_suites",
     "MovableClock": "harness",
 }
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from asynctasq.driver_api import ConfigurationError
 from asynctasq_conformance.report.files import JSON_NAME, read_report, write_report
 from asynctasq_conformance.report.rendering import absent, comparison
 
@@ -71,7 +72,7 @@ def run_installed(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.report or Path(scratch)
         for plugin in DriverFactory.installed():
-            name = plugin.name
+            name = _name_of(plugin.names)
             target = os.environ.get(f"ASYNCTASQ_{name.upper()}_URL", name)
             sys.stderr.write(f"{name} ...\n")
             reason = why_unreachable(target)
@@ -86,6 +87,16 @@ def run_installed(options: argparse.Namespace) -> int:
         if document["verdict"] == "ABSENT":
             sys.stdout.write(f"\n{document['driver']['name']} is ABSENT: {document['reason']}\n")
     return NON_CONFORMANT if any(document["verdict"] == "NON_CONFORMANT" for document in documents) else 0
+
+
+def _name_of(names: Sequence[str]) -> str:
+    """The driver's name among those of its entry points, which are its URL schemes as well."""
+    from asynctasq.testing import DriverFactory
+
+    try:
+        return DriverFactory.load(names[0]).spec.name
+    except ConfigurationError:
+        return names[0]
 
 
 def why_unreachable(target: str) -> str | None:

@@ -1,0 +1,1 @@
+"""The suites of the smaller plugins: serializers and event sinks."""
