@@ -146,7 +146,11 @@ class ProcessPool:
 
     async def _started(self) -> "Child":
         async with AsyncExitStack() as undo:
-            child = Child(await anyio.open_process(_COMMAND, stdin=PIPE, stdout=PIPE, stderr=None))
+            process: Process | None = None
+            with anyio.CancelScope(shield=True):  # a process that was begun has to be known, to be ended
+                process = await anyio.open_process(_COMMAND, stdin=PIPE, stdout=PIPE, stderr=None)
+            assert process is not None, "nobody cancels this scope"
+            child = Child(process)
             undo.push_async_callback(child.end, kill=True)
             with anyio.move_on_after(_TO_START):
                 await child.greet(self._start)
@@ -160,8 +164,7 @@ class ProcessPool:
             child.kill()
         if not self._closed:
             self._task_group.start_soon(self._end, child, kill)
-            if self._waiting or self._start.modules or self._start.files:
-                self._start_one()
+            self._start_one()
 
     async def _end(self, child: "Child", kill: bool) -> None:
         self._children.discard(child)
