@@ -21,10 +21,10 @@ Reading the headers never touches the body, so that lists can show a task's opti
 
 import struct
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from asynctasq.errors import DeserializationError, SerializationError
 
@@ -36,8 +36,13 @@ MAX_STORED_BYTES = 1024 * 1024
 _PREFIX = struct.Struct(">BBHB")
 _PREFIX_BYTES = _PREFIX.size
 _KNOWN_HEADERS = 1024
+_LONGEST_KNOWN = 1024
 
 RetryStrategy = Literal["exponential", "fixed"]
+
+# Checked when a frame is read: a forged NaN would find its way into the event loop's timers.
+_Seconds = Annotated[float, Meta(ge=0)]
+_PositiveSeconds = Annotated[float, Meta(gt=0)]
 
 
 class Headers(
@@ -59,12 +64,12 @@ class Headers(
     """What the worker needs to know of a task beyond its envelope. Durations are seconds."""
 
     content_type: str = "msgpack"
-    max_attempts: int = 3
+    max_attempts: Annotated[int, Meta(ge=1)] = 3
     retry_strategy: RetryStrategy = "exponential"
-    retry_delay: float = 60.0
-    retry_max_delay: float = 3600.0
-    timeout: float | None = None
-    visibility_timeout: float = 3600.0
+    retry_delay: _Seconds = 60.0
+    retry_max_delay: _Seconds = 3600.0
+    timeout: _PositiveSeconds | None = None
+    visibility_timeout: _PositiveSeconds = 3600.0
     trace: Mapping[str, str] | None = None
     """W3C trace context: `traceparent`, `tracestate`."""
 
@@ -136,9 +141,10 @@ def _headers(encoded: bytes) -> Headers:
         return known
     try:
         headers = _decode(encoded)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise DeserializationError(f"the payload's headers can't be decoded: {error}") from error
-    if len(_decoded) >= _KNOWN_HEADERS:
-        _decoded.clear()
-    _decoded[encoded] = headers
+    if len(encoded) <= _LONGEST_KNOWN:
+        if len(_decoded) >= _KNOWN_HEADERS:
+            _decoded.clear()
+        _decoded[encoded] = headers
     return headers

@@ -75,6 +75,8 @@ async def main(url: str, seed: str, count: str, seconds: str, lease: str, prefix
     init(url=url)
     pause = float(seconds) / max(1, int(count) // BATCH)
     async with DriverFactory.create(url) as driver:
+        if "blocking" in kinds:
+            await stubbornly(tasks.blocks_event_loop(seconds=3 * float(lease)).task_id(f"{prefix}-blocking").dispatch)
         for first in range(0, int(count), BATCH):
             batch = []
             for number in range(first, first + BATCH):
@@ -94,8 +96,6 @@ async def main(url: str, seed: str, count: str, seconds: str, lease: str, prefix
                 row = malformed(chooser, f"{prefix}-{first}-malformed")
                 await stubbornly(lambda row=row: driver.enqueue_many([row]))
             await anyio.sleep(pause * chooser.uniform(0.5, 1.5))
-        if "blocking" in kinds:
-            await stubbornly(tasks.blocks_event_loop(seconds=3 * float(lease)).task_id(f"{prefix}-blocking").dispatch)
         if "crash" in kinds:
             for number, crash in enumerate(tasks.CRASHES):
                 invocation = crash().task_id(f"{prefix}-crash-{number}")

@@ -64,8 +64,8 @@ class Story:
         self.records[task] = TaskRecord(
             id=task, queue="default", name="app:task", payload=b"", correlation_id=None, priority=4, dedupe_key=None,
             expires_after=None, keep_for=0, remember_for=60, state=state, attempts=1, cancel_requested=False,
-            worker="w1", lease=None, reason=reason, result=None, failures=(), enqueued_at=now, available_at=now, started_at=now,
-            finished_at=now,
+            worker="w1", lease=None, reason=reason, result=None, failures=(), enqueued_at=now, available_at=now,
+            started_at=now, finished_at=now,
         )  # fmt: skip
 
     def rules(self) -> list[str]:

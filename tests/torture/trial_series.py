@@ -31,12 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seeds = random.Random(options.seed)
     seed = seeds.randrange(1_000_000) if options.seed is None else options.seed
     until = time.monotonic() + options.hours * 3600
-    ran = 0
-    for plan in _in_turn(options.plan or list(PLANS), len(reports)):
+    for ran, plan in enumerate(_in_turn(options.plan or list(PLANS), len(reports))):
         if time.monotonic() > until or ran == options.trials:
             break
         report = run_one(plan, seed, options.url)
-        ran += 1
         reports.append(report)
         with options.report.open("ab") as file:
             file.write(msgspec.json.encode(report) + b"\n")
