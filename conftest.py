@@ -1,6 +1,15 @@
 """What every test of this repository shares."""
 
+import importlib.util
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from types import ModuleType
+
 import pytest
+
+ROOT = Path(__file__).resolve().parent
+_SERVERS: pytest.StashKey[ExitStack] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -9,6 +18,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="a backend that is not there fails the tests that need it, instead of skipping them",
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Start private servers for the drivers whose tests are to run, unless a URL says where one is."""
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    sys.path.insert(0, str(ROOT))
+    backends = _private_backends()
+    stack = config.stash[_SERVERS] = ExitStack()
+    for name in backends.needed(config.args):
+        stack.enter_context(backends.private_backend(name))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the private servers."""
+    stack = config.stash.get(_SERVERS, None)
+    if stack is not None:
+        stack.close()
+
+
+def _private_backends() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("private_backends", ROOT / "tests" / "private_backends.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture
