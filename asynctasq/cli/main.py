@@ -20,6 +20,7 @@ _COMMANDS = {
     "publish": LazyCommand("asynctasq.cli.publish_command", "publish", "Write a commented .env.example."),
     "config": LazyCommand("asynctasq.cli.config_commands", "config", "Show the configuration, and where it is from."),
     "plugins": LazyCommand("asynctasq.cli.plugins_command", "plugins", "List drivers, serializers and event sinks."),
+    "driver": LazyCommand("asynctasq.cli.driver_new_command", "driver", "Write the package of a driver of your own."),
     "doctor": LazyCommand("asynctasq.cli.doctor_command", "doctor", "Look for what is wrong, and say what to do."),
     "queues": LazyCommand("asynctasq.cli.queues_commands", "queues", "List, measure, pause, resume and purge queues."),
     "tasks": LazyCommand("asynctasq.cli.tasks_commands", "tasks", "List, show, cancel, retry and delete tasks."),

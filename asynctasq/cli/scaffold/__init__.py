@@ -1,0 +1,1 @@
+"""What `asynctasq driver new` writes, as files in which the driver is called `acme`."""
