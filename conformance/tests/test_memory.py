@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from asynctasq_conformance import DriverConformance, DriverHarness
 
 from asynctasq.memory import MemoryDriver, drop_store
@@ -30,6 +31,7 @@ class TestMemory(DriverConformance):
     harness = MemoryHarness()
 
 
+@pytest.mark.slow
 class TestMemoryInRealTime(DriverConformance):
     """The suite's short real waits, for harnesses that cannot move time."""
 
