@@ -160,7 +160,7 @@ class Driver(DriverLife):
             if not ids:
                 await anyio.lowlevel.checkpoint()
                 return []
-            return await self._cancel_many(ids)
+            return await self._cancel_many(_plain(ids))
         finally:
             self._leave()
 
@@ -178,7 +178,7 @@ class Driver(DriverLife):
             if not ids:
                 await anyio.lowlevel.checkpoint()
                 return []
-            return await self._replay_many(ids)
+            return await self._replay_many(_plain(ids))
         finally:
             self._leave()
 
@@ -192,7 +192,7 @@ class Driver(DriverLife):
             if not ids:
                 await anyio.lowlevel.checkpoint()
                 return []
-            return await self._delete_many(ids)
+            return await self._delete_many(_plain(ids))
         finally:
             self._leave()
 
@@ -327,8 +327,13 @@ class Driver(DriverLife):
         checks.check_batch("ids", len(ids), self.traits.limits)
 
 
+def _plain(texts: Sequence[str]) -> list[str]:
+    """Handles of tasks and members of enums are `str`s as well; what reaches an author is nothing but text."""
+    return [str.__str__(text) for text in texts]
+
+
 def _unique(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys(_plain(names)))
 
 
 def _state(state: object) -> TaskState:
