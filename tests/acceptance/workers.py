@@ -19,13 +19,13 @@ def new_worker(queues: str = "default", **options: Any) -> Worker:
     """A worker on the configured driver, which it connects itself."""
     here = application()
     options.setdefault("events", EventDispatcher(here.open_event_sinks()))
+    options.setdefault("blocked_loop_after", None)
     options.setdefault("keep_completed_tasks", here.config.repository.keep_completed_tasks)
     return Worker(
         here.config.open_driver(registry=here.registry),
         queues,
         serializers=all_serializers(here),
         handle_signals=False,
-        blocked_loop_after=None,
         **options,
     )
 
