@@ -118,6 +118,7 @@ def _check_place(path: str) -> None:
 
 def _set_up(connection: sqlite3.Connection, settings: SQLiteConfig) -> None:
     mode = _pragma(connection, "journal_mode = WAL")
+    connection.text_factory = _text
     if mode != "wal":
         raise ConfigurationError(
             f"SQLite keeps this file's journal in mode {mode!r}; wanted 'wal', which needs a local file system"
@@ -136,6 +137,11 @@ def _set_up(connection: sqlite3.Connection, settings: SQLiteConfig) -> None:
     wanted = {"full": 2, "normal": 1}[settings.synchronous]
     if (found := _pragma(connection, "synchronous")) != wanted:
         raise ConfigurationError(f"PRAGMA synchronous reads back as {found}; wanted {wanted}")
+
+
+def _text(stored: bytes) -> str:
+    """Text that somebody has damaged is shown as it is, instead of failing every call that comes across it."""
+    return stored.decode(errors="replace")
 
 
 def _pragma(connection: sqlite3.Connection, text: str) -> Any:

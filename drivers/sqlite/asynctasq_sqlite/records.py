@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 
-import msgspec
 from msgspec import Struct
 
 from asynctasq.driver_api import FailureRecord, TaskRecord, TaskState
 from asynctasq_sqlite.clock import moment_at, seconds
-from asynctasq_sqlite.rows import seq_list
+from asynctasq_sqlite.rows import seq_list, stored_failures
 from asynctasq_sqlite.session import Session, numbers, to_json
 from asynctasq_sqlite.transitions import CANCELLED, EXPIRED
-
-_read_failures = msgspec.json.Decoder(list[tuple[str, str, str, int, str, int]]).decode
 
 
 class StoredTask(Struct, array_like=True, gc=False):
@@ -132,11 +129,9 @@ def _present(task: StoredTask, now: int) -> _Present | None:
 
 
 def _failures(stored: str | None) -> tuple[FailureRecord, ...]:
-    if stored is None:
-        return ()
     return tuple(
         FailureRecord(
             type=type_name, message=message, traceback=traceback, attempt=attempt, worker=worker, at=moment_at(at)
         )
-        for type_name, message, traceback, attempt, worker, at in _read_failures(stored)
+        for type_name, message, traceback, attempt, worker, at in stored_failures(stored)
     )

@@ -15,6 +15,12 @@ from asynctasq_sqlite.time_ends import SLICE, end_lapsed_leases, expire_waiting_
 LARGEST_CLAIM = 1000
 """Tasks per look: their payloads travel as one value, which SQLite limits (by default to 10^9 bytes)."""
 
+READ_APART = 1024 * 1024
+"""Bytes above which a payload is read by itself, once its task is sure to be delivered."""
+
+LARGEST_READ = 64 * 1024 * 1024
+"""Bytes of such payloads in one call: the rest waits for the next one."""
+
 _LOOKS_AT_EXPIRED = 2
 _STALE = ExtendOutcome(applied=False)
 
@@ -52,6 +58,8 @@ class _Look(Struct, frozen=True):
     has_expired: bool
     is_last: bool
     """There are no others."""
+    was_cut: bool
+    """The others have to wait, because of the size of these."""
 
 
 class _Claim:
@@ -64,7 +72,7 @@ class _Claim:
         self._worker = worker
         self._token = receipt_token()
         self.gave_up = False
-        """Expired tasks are in the way: more than one call clears."""
+        """Expired tasks are in the way, more than one call clears; or large payloads, more than one call takes."""
 
     def take(self, limit: int) -> tuple[list[Delivery], bool]:
         """Lease the first `limit` due tasks; also whether the queue has no others."""
@@ -74,7 +82,7 @@ class _Claim:
                 break
             expire_waiting_tasks(self._session)
             look = self._look(limit)
-        self.gave_up = look.has_expired
+        self.gave_up = look.has_expired or look.was_cut
         deliveries, live = self._deliver(look)
         if live:
             self._store_leases(look, live)
@@ -84,20 +92,25 @@ class _Claim:
     def _look(self, limit: int) -> _Look:
         now = self._session.now
         try:
-            row = self._session.run("reserve", self._queue, now, limit).fetchone()
+            row = self._session.run("reserve", self._queue, now, limit, READ_APART).fetchone()
         except sqlite3.DataError:  # more payload than fits into one value
             if limit == 1:
                 raise
             return self._look(limit // 2)
-        found, payloads, seqs, is_special, shortest, longest = row
+        found, payloads, seqs, is_special, shortest, longest, largest = row
         tasks = due_tasks(found)
+        taken = _within_one_read(tasks) if largest is not None and largest > READ_APART else tasks
+        was_cut, is_last = len(taken) < len(tasks), len(tasks) < limit
+        if was_cut:
+            tasks, seqs = taken, numbers([task[0] for task in taken])
         return _Look(
             tasks=tasks,
             payloads=payloads or b"",
             seqs=seqs,
             remember_for=None if is_special or shortest != longest else shortest,
             has_expired=bool(is_special) and any(_has_expired(task, now) for task in tasks),
-            is_last=len(tasks) < limit,
+            is_last=is_last,
+            was_cut=was_cut,
         )
 
     def _deliver(self, look: _Look) -> tuple[list[Delivery], list[DueTask]]:
@@ -110,7 +123,7 @@ class _Claim:
         enqueued_at = moment_at(0)
         for task in look.tasks:
             seq, rank, _, attempt, _, expires_at, id, name, correlation_id, enqueued, _, size = task
-            end = start + size
+            end = start + size if size <= READ_APART else start
             if expires_at is not None and expires_at <= now:
                 start = end
                 continue
@@ -122,7 +135,7 @@ class _Claim:
                     id=id,
                     queue=queue,
                     name=name,
-                    payload=payloads[start:end],
+                    payload=payloads[start:end] if size <= READ_APART else self._session.value("payload", seq),
                     correlation_id=correlation_id,
                     priority=9 - rank,
                     attempt=attempt + 1,
@@ -158,6 +171,17 @@ class _Claim:
         lasts = [last] if live[0][1] == last[1] else {task[1]: task for task in live}.values()
         for seq, rank, at, *_ in lasts:
             self._session.run("reserve_take", self._queue, rank, at, seq)
+
+
+def _within_one_read(tasks: list[DueTask]) -> list[DueTask]:
+    """The first ones, one at least, whose large payloads may all be in memory at once."""
+    left = LARGEST_READ
+    for index, (*_, size) in enumerate(tasks):
+        if size > READ_APART:
+            left -= size
+            if left < 0 and index:
+                return tasks[:index]
+    return tasks
 
 
 def _has_expired(task: DueTask, now: int) -> bool:

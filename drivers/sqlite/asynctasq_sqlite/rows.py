@@ -9,6 +9,10 @@ DueTask = tuple[int, int, int, int, int, int | None, str, str, str | None, int, 
 remember_for, the payload's size. Tuples, because unpacking one is faster than reading twelve attributes."""
 
 
+StoredFailure = tuple[str, str, str, int, str, int]
+"""One of the failures in `ns_extra.failures`: type, message, traceback, attempt, worker, time."""
+
+
 class Holding(Struct, array_like=True, gc=False):
     """A leased task, with what is needed to let it wait again or to end it: a row of `settle_find.sql` and
     `lapsed.sql`."""
@@ -81,3 +85,12 @@ lease_ends = msgspec.json.Decoder(list[LeaseEnd]).decode
 key_holders = msgspec.json.Decoder(list[KeyHolder]).decode
 stored_states = msgspec.json.Decoder(list[StoredState]).decode
 seq_list = msgspec.json.Decoder(list[int]).decode
+_failures = msgspec.json.Decoder(list[StoredFailure]).decode
+
+
+def stored_failures(text: str | None) -> list[StoredFailure]:
+    """The failures in a column; none if somebody has damaged it, for a task has to end all the same."""
+    try:
+        return [] if text is None else _failures(text)
+    except msgspec.MsgspecError:
+        return []

@@ -2,20 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import msgspec
-
 from asynctasq.driver_api import Bury, Complete, Failure, NewTask, Release, Retry, Settlement, SettleOutcome
 from asynctasq_sqlite.clock import milliseconds
 from asynctasq_sqlite.enqueueing import enqueue
 from asynctasq_sqlite.receipts import Receipts, read_receipts, tokens_at_once
-from asynctasq_sqlite.rows import Holding, holdings, seq_list
+from asynctasq_sqlite.rows import Holding, holdings, seq_list, stored_failures
 from asynctasq_sqlite.session import Session, fresh_token, to_json
 from asynctasq_sqlite.transitions import CANCELLED, EXPIRED, Transitions
 
 FAILURES_KEPT = 10
 
 _STALE, _APPLIED = SettleOutcome.STALE, SettleOutcome.APPLIED
-_read_failures = msgspec.json.Decoder(list[list[str | int]]).decode
 
 
 def settle(session: Session, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
@@ -149,6 +146,6 @@ def _wait_again(
 
 def _with_failure(held: Holding, failure: Failure, now: int) -> str:
     """The stored failures and this one, the last ten."""
-    failures = _read_failures(held.failures) if held.failures else []
-    failures.append([failure.type, failure.message, failure.traceback, held.attempt, held.worker, now])
+    failures = stored_failures(held.failures)
+    failures.append((failure.type, failure.message, failure.traceback, held.attempt, held.worker, now))
     return to_json(failures[-FAILURES_KEPT:])

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.anyio
 
 APPLIED, STALE = SettleOutcome.APPLIED, SettleOutcome.STALE
 TOKEN = "1234567890123456789"
+MEBIBYTE = 1024 * 1024
 
 
 @pytest.mark.parametrize(
@@ -164,3 +165,48 @@ async def test_a_lapsed_holder_of_a_key_is_met_twice(path: Path, driver: SQLiteD
     outcomes = await driver.enqueue_many(new_tasks(2, dedupe_key="key"))
     assert [outcome.existing_id for outcome in outcomes] == [holder.id, holder.id]
     assert [delivery.id for delivery in await take(driver)] == [holder.id]
+
+
+async def test_payloads_of_any_size_come_in_bounded_numbers(open_driver: Callable[..., Any], path: Path) -> None:
+    """Large payloads are read one by one and not all in one call, in order with small ones; none is mixed up."""
+    driver = await open_driver()
+    sizes = [10, 30 * MEBIBYTE, 0, 40 * MEBIBYTE, 20, 80 * MEBIBYTE, 30]
+    tasks = [new_task(id=f"t{number}", payload=bytes([number]) * 10) for number in range(len(sizes))]
+    await driver.enqueue_many(tasks)
+    with connection_to(path) as connection:
+        for number, size in enumerate(sizes):
+            connection.execute(
+                in_namespace("UPDATE ns_task SET payload = ? WHERE id = ?", "asynctasq"),
+                (bytes([number]) * size, f"t{number}"),
+            )
+    calls: list[list[str]] = []
+    while deliveries := await take(driver):
+        calls.append([delivery.id for delivery in deliveries])
+        for delivery in deliveries:
+            number = int(delivery.id[1:])
+            assert delivery.payload == bytes([number]) * sizes[number]
+        await driver.settle_many(completions(deliveries))
+    assert calls == [["t0", "t1", "t2"], ["t3", "t4"], ["t5", "t6"]]
+
+
+async def test_a_damaged_row_holds_up_nothing_but_itself(open_driver: Callable[..., Any], path: Path) -> None:
+    """Text that is no UTF-8 any more, and failures that can't be read: the task is delivered, shown and ended."""
+    driver = await open_driver()
+    await driver.enqueue_many([new_task(id="a", correlation_id="c"), new_task(id="b")])
+    first = await take(driver)
+    await driver.settle_many([Retry(receipt=one.receipt, failure=Failure(type="E", message="m")) for one in first])
+    with connection_to(path) as connection:
+        connection.execute(
+            in_namespace(
+                "UPDATE ns_task SET name = CAST(x'61ff22' AS TEXT), correlation_id = CAST(x'ff00' AS TEXT) "
+                "WHERE id = 'a'",
+                "asynctasq",
+            )
+        )
+        connection.execute(in_namespace("UPDATE ns_extra SET failures = '[[1,'", "asynctasq"))
+    damaged, other = await take(driver)
+    assert (damaged.id, damaged.name) == ("a", 'a\ufffd"')
+    assert (await driver.get_tasks(["a"]))["a"].failures == ()
+    retries = [Retry(receipt=one.receipt, failure=Failure(type="E", message="again")) for one in (damaged, other)]
+    assert await driver.settle_many(retries) == [APPLIED, APPLIED]
+    assert [failure.message for failure in (await driver.get_tasks(["b"]))["b"].failures] == ["again"]

@@ -1,0 +1,2 @@
+-- One payload that was left out of a claim.
+SELECT payload FROM ns_task WHERE seq = ?1
