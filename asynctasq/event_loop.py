@@ -29,6 +29,15 @@ def run_event_loop(
     return anyio.run(function, backend=sorted(event_loops)[0])
 
 
+def current_library() -> str:
+    """The library whose event loop runs here, `asyncio` or `trio`, told from what it cancels with.
+
+    Raises:
+        RuntimeError: no event loop runs in this thread.
+    """
+    return anyio.get_cancelled_exc_class().__module__.partition(".")[0]
+
+
 def has_uvloop() -> bool:
     """Whether uvloop is installed; it is not imported."""
     return find_spec("uvloop") is not None

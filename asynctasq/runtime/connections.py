@@ -10,6 +10,7 @@ from asynctasq.config import Config
 from asynctasq.contract.serializer import Serializer
 from asynctasq.contract.settlements import CancelOutcome
 from asynctasq.errors import ConfigurationError, DriverUnavailable
+from asynctasq.event_loop import current_library
 from asynctasq.plugins.driver_factory import LoadedDriver, verify_traits
 from asynctasq.plugins.plugin_registry import PluginRegistry
 from asynctasq.runtime.dispatcher import Dispatcher, EventEmitter
@@ -135,8 +136,7 @@ class Connections:
 
 
 def _check_event_loop(loaded: LoadedDriver) -> None:
-    """The library that runs here, told from what it cancels with."""
-    here = anyio.get_cancelled_exc_class().__module__.partition(".")[0]
+    here = current_library()
     if here not in loaded.spec.event_loops:
         raise ConfigurationError(
             f"the driver {loaded.spec.name!r} runs on {' and '.join(sorted(loaded.spec.event_loops))}; "

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import anyio
-import sniffio
 from anyio import to_thread
 
 from asynctasq.contract.driver import Driver
+from asynctasq.event_loop import current_library
 from asynctasq.runtime.lease_keeper import LeaseKeeper
 from asynctasq.runtime.retry_policy import Backoff
 
@@ -32,7 +32,7 @@ async def beat_in_loop(keeper: LeaseKeeper, driver: Driver) -> None:
 
 async def beat_in_thread(keeper: LeaseKeeper, open_driver: OpenDriver) -> None:
     """Send heartbeats from a thread, until cancelled."""
-    thread = HeartbeatThread(keeper, open_driver, backend=sniffio.current_async_library())
+    thread = HeartbeatThread(keeper, open_driver, backend=current_library())
     try:
         await to_thread.run_sync(thread.run, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
     finally:

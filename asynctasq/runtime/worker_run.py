@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
-import sniffio
 from anyio.abc import TaskGroup
 
 from asynctasq.contract.events import EventType, WorkerEvent
 from asynctasq.contract.settlements import Release
 from asynctasq.contract.traits import Guarantee
 from asynctasq.errors import AttemptsExhausted
+from asynctasq.event_loop import ASYNCIO, current_library
 from asynctasq.runtime import heartbeat, housekeeping
 from asynctasq.runtime.attempt import PROCESS_KINDS, Attempt, AttemptPreparer
 from asynctasq.runtime.failed_handlers import FailedHandlers
@@ -287,6 +287,6 @@ def _clock(*, in_thread: bool) -> Callable[[], float]:
 
     On trio, heartbeats in the loop go by trio's own clock, which tests may move.
     """
-    if in_thread or sniffio.current_async_library() == "asyncio":
+    if in_thread or current_library() == ASYNCIO:
         return time.monotonic
     return anyio.current_time
