@@ -3,9 +3,11 @@
 import asyncio
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, cast
 
 import aiomysql  # pyright: ignore[reportMissingTypeStubs]
+import anyio
 import pymysql
 
 from asynctasq_mysql.error_mapping import server_code
@@ -20,6 +22,9 @@ MySQLError = pymysql.err.MySQLError
 NATIVE_ERRORS: tuple[type[BaseException], ...] = (MySQLError, OSError, EOFError, TimeoutError, struct.error)
 """Everything that aiomysql raises on its own."""
 
+_GOODBYE = b"\x01\x00\x00\x00\x01"
+"""The packet that asks the server to hang up."""
+
 IN_TRANSACTION = 0x0001
 AUTOCOMMIT = 0x0002
 """Bits of the status that the server sends with every answer."""
@@ -30,6 +35,13 @@ class Result(NamedTuple):
 
     affected: int
     rows: Sequence[Row]
+
+
+class _PatientConnection(aiomysql.Connection):  # pyright: ignore[reportUntypedBaseClass]
+    """aiomysql's, but for this: cancelled, it is not closed at once, but left to its user to close."""
+
+    def _close_on_cancel(self) -> None:
+        pass
 
 
 class Connection:
@@ -85,6 +97,20 @@ class Connection:
             self.terminate()
             raise
 
+    async def leave(self, grace: float) -> None:
+        """Let the server end what it was told last, at most `grace` seconds long, and hang up.
+
+        After a cancelled command, so that what it did is done when its caller goes on, and no lock of it is left: the
+        server reads the goodbye once it has ended the command, and then hangs up.
+        """
+        reader: asyncio.StreamReader | None = getattr(self._native, "_reader", None)
+        writer: asyncio.StreamWriter | None = getattr(self._native, "_writer", None)
+        if reader is not None and writer is not None:
+            with anyio.move_on_after(grace, shield=True), suppress(*NATIVE_ERRORS):  # gone is as good as ended
+                writer.write(_GOODBYE)
+                while await reader.read(65_536):
+                    pass
+
     def terminate(self) -> None:
         """Close at once. What the server says next would be the answer to a question that nobody asks any more."""
         self._native.close()
@@ -101,7 +127,7 @@ class Connection:
 
 async def connect(settings: MySQLConfig) -> Connection:
     """Open a connection."""
-    native = cast("Any", aiomysql.Connection(**settings.connect_arguments()))
+    native = cast("Any", _PatientConnection(**settings.connect_arguments()))
     try:
         async with asyncio.timeout(settings.connect_timeout):
             await native.ping(reconnect=True)

@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 IDLE_LIFETIME = 300.0
 """Seconds after which an idle connection above `min_pool_size` is closed."""
+GRACE = 1.0
+"""Seconds for a cancelled command to end."""
 CLOSING = 2.0
 """Seconds for a connection to say goodbye."""
 
@@ -89,16 +91,19 @@ class ConnectionPool:
             raise
 
     async def _take_back_failed(self, connection: Connection, error: BaseException) -> None:
-        is_in_order = False
-        try:
-            if answered(error):
+        if answered(error):
+            try:
                 await connection.run("ROLLBACK")  # of a lock waited for in vain, only the statement was undone
-                is_in_order = True
-        finally:
-            if is_in_order:
-                self._give_back(connection)
-            else:
+            except BaseException:
                 self._discard(connection)
+                raise
+            self._give_back(connection)
+            return
+        try:
+            if isinstance(error, asyncio.CancelledError):
+                await connection.leave(GRACE)
+        finally:
+            self._discard(connection)
 
     def _give_back(self, connection: Connection) -> None:
         if self._is_closed:

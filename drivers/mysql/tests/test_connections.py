@@ -9,6 +9,7 @@ import pytest
 from asynctasq_mysql import MySQLConfig, MySQLDriver
 from asynctasq_mysql.connections import open_connection
 from asynctasq_mysql.session_checks import Session, begin_session
+from msgspec.structs import replace
 
 from asynctasq.driver_api import (
     Complete,
@@ -72,16 +73,12 @@ SESSION = Session(
 )
 def test_servers_without_skip_locked_are_refused(version: str, is_mariadb: bool) -> None:
     """A server that is too old is refused, with the version found and the versions wanted."""
-    from msgspec.structs import replace
-
     with pytest.raises(ConfigurationError, match=r"which has no SKIP LOCKED; wanted MySQL 8\.0\.1 .* MariaDB 10\.6"):
         replace(SESSION, version=version, is_mariadb=is_mariadb).check(1000)
 
 
 def test_other_servers_that_can_not_work_are_refused() -> None:
     """Packets too small for a payload, and a binary log of statements, are refused; lost commits are not durable."""
-    from msgspec.structs import replace
-
     for version, is_mariadb in (("10.6.0-MariaDB", True), ("8.0.1", False), ("9.4.0", False)):
         replace(SESSION, version=version, is_mariadb=is_mariadb).check(262_144)
     with pytest.raises(ConfigurationError, match="max_allowed_packet is 1024; wanted 589824"):
@@ -102,6 +99,15 @@ async def test_a_cancelled_command_closes_its_connection(settings: MySQLConfig, 
         assert answer.rows == (("mine",),)
 
 
+async def test_a_cancelled_command_is_over(driver: MySQLDriver, administrator: Administrator) -> None:
+    """When a cancelled call comes back, the server has ended what it was told, and holds no lock for it."""
+    for _ in range(3):
+        with anyio.move_on_after(0.02):
+            await driver._connected.run(lambda connection: connection.run("SELECT SLEEP(0.2), 'to be cancelled'"))
+        running = administrator.run("SELECT INFO FROM information_schema.PROCESSLIST WHERE INFO LIKE '%SLEEP(0.2)%'")
+        assert not [row for row in running if "PROCESSLIST" not in row[0]]
+
+
 async def test_a_killed_connection_is_replaced(driver: MySQLDriver, administrator: Administrator) -> None:
     """A call whose connection is killed is `DriverUnavailable`, or finds a new one; the next call works."""
     task = new_task()
@@ -110,8 +116,7 @@ async def test_a_killed_connection_is_replaced(driver: MySQLDriver, administrato
         administrator.run(f"KILL {number}")
         try:
             await driver.enqueue_many([task])
-        except DriverUnavailable as error:
-            assert error.__cause__ is not None
+        except DriverUnavailable:
             await driver.enqueue_many([task])
     assert [*await driver.get_tasks([task.id])] == [task.id]
 
