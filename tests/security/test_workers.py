@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -103,9 +102,6 @@ async def test_oversized_rows_are_refused_by_their_length(stage: Stage) -> None:
         assert (record.state, record.reason, record.attempts) == (TaskState.DEAD, "undecodable", 1)
         assert "67108864 bytes" in record.failures[0].message
     await check_alive(stage, worker)
-    status = Path(f"/proc/{worker.pid}/status")
-    if status.exists():
-        print([line for line in status.read_text().splitlines() if line.startswith(("VmHWM", "VmRSS"))])
 
 
 async def test_rows_that_are_no_text(stage: Stage) -> None:

@@ -2,14 +2,18 @@
 
 import random
 import signal
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
 
 import anyio
 from msgspec import Struct
 
 from tests.torture.history import FaultFired, History
 from tests.torture.worker_fleet import Fleet
+from tests.torture.wrong_environments import NO_LIMIT, PAGES_FILE
 
 EXIT_SLACK = 4.0
 """Seconds beyond the contract's own that an exit may take: two noisy processors, eight processes."""
@@ -19,6 +23,7 @@ class Scene(Struct):
     """What a fault may touch."""
 
     fleet: Fleet
+    folder: Path
     chooser: random.Random
     history: History
     lease: float
@@ -119,3 +124,23 @@ async def _until_said(scene: Scene, fault: str, text: str) -> None:
                 scene.fired(fault, worker.pid)
                 return
         await anyio.sleep(0.2)
+
+
+async def full_disk(scene: Scene) -> None:
+    """F25: again and again the file may not grow for a while: QueueFull, wherever something is to be stored."""
+    control, store = scene.folder / PAGES_FILE, scene.folder / "store.db"
+    before = 0
+    try:
+        while True:
+            await anyio.sleep(scene.chooser.uniform(0.3, 1.0))
+            with closing(sqlite3.connect(store, timeout=10)) as connection:
+                (pages,) = connection.execute("PRAGMA page_count").fetchone()
+            control.write_text(str(max(pages, 1)))
+            await anyio.sleep(scene.chooser.uniform(1.0, 2.0))
+            control.write_text(str(NO_LIMIT))
+            complaints = sum(worker.output().count("database is full") for worker in scene.fleet.workers.values())
+            if complaints > before:
+                before = complaints
+                scene.fired("F25", scene.fleet.workers[0].pid)
+    finally:
+        control.write_text(str(NO_LIMIT))

@@ -3,6 +3,7 @@
 from tests.torture.faults import (
     blocked_loops,
     freeze_workers,
+    full_disk,
     kill_often,
     kill_workers,
     roll_workers,
@@ -32,6 +33,15 @@ PLANS: dict[str, Plan] = {
             tasks=800,
             seconds=8.0,
         ),
+        Plan(
+            name="full",
+            faults={"F25": full_disk},
+            workers=2,
+            tasks=400,
+            seconds=6.0,
+            limits_pages=True,
+            drivers=frozenset({"sqlite"}),
+        ),
     )
 }
-"""Plan -> what it does. On any driver that several processes may share."""
+"""Name -> trial. On any driver that several processes may share, unless it names its own."""

@@ -18,6 +18,7 @@ from tests.torture.faults import Fault, Scene
 from tests.torture.history import History, read_histories
 from tests.torture.timeline import Timeline, build_timeline
 from tests.torture.worker_fleet import Fleet, Process, Processes, eventually
+from tests.torture.wrong_environments import NO_LIMIT, PAGES_FILE
 
 MAX_ATTEMPTS = 5
 """Of every task of the application but the poisons."""
@@ -67,6 +68,10 @@ class Plan(Struct, kw_only=True):
     quiet_within: float = 45.0
     environments: tuple[Mapping[str, str], ...] = ({},)
     """Of the workers, in turn."""
+    limits_pages: bool = False
+    """Workers and producers obey the file that says how many pages the store may have."""
+    drivers: frozenset[str] = frozenset()
+    """The only ones that it is for; none named: all."""
 
 
 class Report(Struct):
@@ -154,8 +159,10 @@ class _Trial:
         self.plan = plan
         self.seed = seed
         self.url = url
+        self.folder = folder
         self.histories = folder / "histories"
         self.histories.mkdir()
+        (folder / PAGES_FILE).write_text(str(NO_LIMIT))
         self.complaints: list[str] = []
         self.restarts = 0
         self._processes: Processes
@@ -166,7 +173,15 @@ class _Trial:
         fleet = Fleet(self._start_worker, plan.workers)
         fleet.start()
         producers = [self._start_producer(number) for number in range(plan.producers)]
-        scene = Scene(fleet, random.Random(self.seed), History(self.histories), plan.lease, plan.grace, self.complaints)
+        scene = Scene(
+            fleet,
+            self.folder,
+            random.Random(self.seed),
+            History(self.histories),
+            plan.lease,
+            plan.grace,
+            self.complaints,
+        )
         async with anyio.create_task_group() as care:
             care.start_soon(fleet.look_after)
             await self._under_fire(scene, producers)
@@ -216,7 +231,7 @@ class _Trial:
             *[word for app in apps for word in ("--app", app)],
             *("--url", self.url, "--concurrency", str(plan.concurrency), "--process-pool-size", "1"),
             *("--lease", str(plan.lease), "--grace", str(plan.grace)),
-            TORTURE_HISTORY=str(self.histories),
+            **self._environment(),
             **plan.environments[place % len(plan.environments)],
         )
 
@@ -225,7 +240,11 @@ class _Trial:
         arguments = (self.url, self.seed, plan.tasks // plan.producers, plan.seconds, plan.lease, f"p{number}")
         kinds = ",".join(kind for kind in plan.kinds if kind != "crash" or number == 0)
         command = [sys.executable, "-m", "tests.torture.producer", *map(str, arguments), kinds]
-        return self._processes.start(command, name="producer", TORTURE_HISTORY=str(self.histories))
+        return self._processes.start(command, name="producer", **self._environment())
+
+    def _environment(self) -> dict[str, str]:
+        pages = {"TORTURE_PAGES": str(self.folder / PAGES_FILE)} if self.plan.limits_pages else {}
+        return {"TORTURE_HISTORY": str(self.histories)} | pages
 
 
 async def all_records(driver: Driver) -> list[TaskRecord]:

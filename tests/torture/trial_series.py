@@ -31,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seeds = random.Random(options.seed)
     seed = seeds.randrange(1_000_000) if options.seed is None else options.seed
     until = time.monotonic() + options.hours * 3600
-    for ran, plan in enumerate(_in_turn(options.plan or list(PLANS), len(reports))):
+    driver = options.url.partition(":")[0]
+    plans = options.plan or [plan.name for plan in PLANS.values() if not plan.drivers or driver in plan.drivers]
+    for ran, plan in enumerate(_in_turn(plans, len(reports))):
         if time.monotonic() > until or ran == options.trials:
             break
         report = run_one(plan, seed, options.url)

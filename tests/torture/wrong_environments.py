@@ -7,6 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+PAGES_FILE = "pages"
+"""In the folder of a trial: how many pages the store's file may have."""
+
+NO_LIMIT = 1_000_000_000
+
 
 def shift_wall_clock(seconds: float) -> None:
     """The wall clock that Python code sees is wrong by so much; the monotonic one is not."""
@@ -28,7 +33,9 @@ def limit_pages(control: Path) -> None:
 
     def execute(self: sqlite3.Connection, sql: str, *parameters: Any) -> sqlite3.Cursor:
         if sql.startswith("BEGIN IMMEDIATE"):
-            sqlite3.Connection.execute(self, f"PRAGMA max_page_count = {int(control.read_text())}").fetchone()
+            sqlite3.Connection.execute(
+                self, f"PRAGMA max_page_count = {int(control.read_text() or NO_LIMIT)}"
+            ).fetchone()
         return sqlite3.Connection.execute(self, sql, *parameters)
 
     CallConnection.execute = execute  # type: ignore[method-assign]
