@@ -99,9 +99,11 @@ class EnqueueCoalescer:
         if batch.is_done:
             return
         batch.tasks[member] = None
-        if batch.leader != member:
+        if batch.leader == member:
+            batch.leader = None
+        if batch.leader is not None:
             return
-        batch.leader = None
+        # Also if the leader had left before, and this member was cancelled before it could take its place.
         if any(task is not None for task in batch.tasks):
             batch.tell_members()
         else:

@@ -441,6 +441,32 @@ async def test_a_cancelled_leader_is_replaced_while_its_batch_is_in_flight(
     assert len(answers) == 4
 
 
+async def test_a_batch_whose_members_leave_one_after_the_other_blocks_nobody(
+    driver: WatchedDriver, dispatcher: Dispatcher
+) -> None:
+    """A batch in flight is abandoned by its leader, and by the others before one of them took its place."""
+    first_gate = driver.gate = anyio.Event()
+    scopes = [anyio.CancelScope() for _ in range(4)]
+
+    async def one(i: int) -> None:
+        with scopes[i]:
+            await dispatch(dispatcher, email(str(i)))
+
+    async with anyio.create_task_group() as group:
+        for i in range(4):
+            group.start_soon(one, i)
+            await anyio.wait_all_tasks_blocked()
+        driver.gate = anyio.Event()
+        first_gate.set()
+        await anyio.wait_all_tasks_blocked()
+        assert [len(batch) for batch in driver.batches] == [1, 3]
+        for scope in scopes[1:]:
+            scope.cancel()
+    driver.gate = None
+    with anyio.fail_after(1):
+        assert (await dispatch(dispatcher, email("last"))).accepted
+
+
 # -- outages
 
 
