@@ -9,6 +9,9 @@ from asynctasq_postgres.error_mapping import MIGRATE
 from asynctasq_postgres.namespaces import migration_lock
 from asynctasq_postgres.storage_names import StorageNames, read
 
+MIGRATION_TIMEOUT = 3_600.0
+"""Seconds for one statement of a migration, and for another caller's migration to end."""
+
 _is_migration = re.compile(r"([0-9]{4})_[a-z_]+\.sql").fullmatch
 
 
@@ -44,10 +47,11 @@ async def migrate(connection: Connection, names: StorageNames, *, dry_run: bool,
     if dry_run:
         return await _missing_statements(connection, names, until)
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", migration_lock(names.schema, names.queue_table))
+        lock = migration_lock(names.schema, names.queue_table)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", lock, timeout=MIGRATION_TIMEOUT)
         statements = await _missing_statements(connection, names, until)
         for statement in statements:
-            await connection.execute(statement, timeout=None)
+            await connection.execute(statement, timeout=MIGRATION_TIMEOUT)
         return statements
 
 

@@ -44,10 +44,15 @@ def task_record(row: Sequence[Any]) -> TaskRecord:
         result=row[17],
         failures=tuple(_failure_record(text) for text in reversed(row[18] or ())),
         enqueued_at=row[19],
-        available_at=row[20],
+        available_at=_finite(row[20]),
         started_at=row[21],
         finished_at=row[22],
     )
+
+
+def _finite(moment: datetime) -> datetime:
+    """asyncpg stores the latest datetime of all as infinity, and gives it back without a time zone."""
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _failure_record(text: str) -> FailureRecord:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from operator import itemgetter
 
 from asynctasq.driver_api import Delivery, Receipt
 from asynctasq_postgres.database import Database
@@ -35,7 +36,7 @@ async def _claim(
     begin = [None] * (len(queues) * LINES) if is_full_look else floors.of(queues)
     lines = [database.names.first_line(queue) for queue in queues]
     rows = await database.fetch("reserve", database.namespace, queues, lines, limit, float(lease), worker, nonce, begin)
-    rows.sort(key=_place)
+    rows.sort(key=itemgetter(0))
     head = rows[0]
     found: int = head[8]
     floors.raise_to(queues, Head(line=head[1], found=found, ready_at=head[9], clock=head[10], paused=head[11] or ()))
@@ -55,7 +56,3 @@ async def _claim(
         )
         for row in rows[1:]
     ]
-
-
-def _place(row: Sequence[int]) -> int:
-    return row[0]

@@ -1,4 +1,4 @@
-"""SQLAlchemy 2's connections and sessions, over asyncpg, psycopg or psycopg2."""
+"""SQLAlchemy 2's connections and sessions, over asyncpg or psycopg."""
 
 from collections.abc import Sequence
 from typing import Any, cast

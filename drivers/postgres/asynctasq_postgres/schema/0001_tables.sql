@@ -43,11 +43,16 @@ CREATE TABLE {task} (
     correlation_id text COLLATE "C",
     dedupe_key text COLLATE "C",
     worker text COLLATE "C",
-    failures text[], -- JSON, newest first, at most ten
-    PRIMARY KEY (namespace, seq)
+    failures text[] -- JSON, newest first, at most ten
 ) WITH ({often_vacuumed});
 
-CREATE INDEX {index_order} ON {task} (line, ready_at, seq);
+-- Not unique, since the sequence is: checking that against the dead versions of a row made claims a tenth slower.
+-- Without a primary key, logical replication of these tables needs to be told what a row is.
+CREATE INDEX {index_seq} ON {task} (namespace, seq) WITH (deduplicate_items = off);
+
+ALTER TABLE {task} REPLICA IDENTITY FULL;
+
+CREATE INDEX {index_order} ON {task} (line, ready_at, seq) WITH (deduplicate_items = off);
 
 CREATE UNIQUE INDEX {index_dedupe} ON {task} (namespace, queue, dedupe_key) WHERE dedupe_key IS NOT NULL;
 
@@ -107,6 +112,8 @@ CREATE TABLE {journal} (
 ) WITH ({often_vacuumed});
 
 ALTER TABLE {journal} ALTER COLUMN ids SET STORAGE EXTERNAL, ALTER COLUMN seqs SET STORAGE MAIN;
+
+ALTER TABLE {journal} REPLICA IDENTITY FULL;
 
 CREATE INDEX {index_journal} ON {journal} (namespace, forget_at);
 
