@@ -181,13 +181,23 @@ def commands() -> Iterator[str]:
 def test_every_command_of_the_guide_runs(wheelhouse: Path, tmp_path: Path) -> None:
     """Typed one after the other into an empty folder, the guide's commands lead to a package that can be published."""
     author = new_author(wheelhouse, tmp_path)
-    script = "\n".join(["set -eux", *commands()])
+    blocks = [*commands()]
+    assert len(blocks) > 8, f"{GUIDE} shows its commands in blocks of bash"
+    script = "\n".join(["set -eux", *blocks])
     said = run(["bash", "-c", script], cwd=author.folder, env=author.variables)
     package = author.folder / "asynctasq-acme"
     verdict(package / "report")
     verdict(package / "report" / "real-time")
     assert re.search(r"acme\.namespace +shop", said)
     assert {path.suffix for path in (package / "dist").iterdir()} == {".whl", ".gz"}
+
+
+def test_the_code_of_the_guide_is_python() -> None:
+    """What the guide shows of a driver's tests can be compiled."""
+    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        compile(block, str(GUIDE), "exec")
 
 
 def test_pytest_asyncio_makes_no_difference(author: Author, tmp_path: Path) -> None:
