@@ -49,7 +49,8 @@ class Connection:
 
     def __init__(self, native: Any, timeout: float | None) -> None:
         self._native = native
-        self._timeout = timeout
+        self.timeout = timeout
+        """Seconds for one round trip to be answered. None: however long it takes."""
         self.packet_limit = 1 << 20
         """Bytes that one round trip may send."""
 
@@ -63,7 +64,7 @@ class Connection:
 
     async def run(self, sql: str) -> list[Result]:
         """One round trip, with any number of statements. An error ends them where it occurred."""
-        async with asyncio.timeout(self._timeout):
+        async with asyncio.timeout(self.timeout):
             await self._native.query(sql.encode("ascii"))
             results = [self._result()]
             while self._last_has_next():

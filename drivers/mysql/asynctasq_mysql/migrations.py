@@ -48,6 +48,7 @@ async def migrate(connection: Connection, names: StorageNames, *, dry_run: bool)
     """Bring the storage to the latest version, one caller at a time. Returns the statements that ran or would run."""
     if dry_run:
         return await _missing_statements(connection, names)
+    connection.timeout = None  # a large table takes its time
     lock = text(_lock_name(names))
     [taken] = await connection.run(f"SELECT GET_LOCK({lock}, {PATIENCE})")
     if taken.rows[0][0] != 1:
