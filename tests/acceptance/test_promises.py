@@ -16,6 +16,7 @@ import pytest
 
 from asynctasq import dispatch_many
 from asynctasq.driver_api import NewTask, TaskState
+from tests.acceptance import promise_process_tasks as processes
 from tests.acceptance import promise_tasks as tasks
 from tests.torture.stage import PATIENCE, SLACK, Stage, open_stage
 from tests.torture.worker_fleet import Process, eventually
@@ -326,6 +327,22 @@ async def test_p12_grace(stage: Stage, kind: tasks.AnyTask) -> None:
     assert (await stage.record(short)).state is TaskState.COMPLETED
     record = await stage.record(long)
     assert (record.state, record.attempts) == (TaskState.READY, 0)
+
+
+async def test_p12_grace_of_a_child_process(stage: Stage) -> None:
+    """P12: a process task that does not end within the grace is killed and released, and no child is left."""
+    worker = await stage.start_ready_worker("--app", processes.__name__, "--process-pool-size", "2", "--grace", "1")
+    short, long = await dispatch_many(
+        [processes.sleep_in_process(seconds=0.5), processes.sleep_in_process(seconds=600)]
+    )
+    await stage.wait_for_start(short)
+    await stage.wait_for_start(long)
+    worker.send(signal.SIGTERM)
+    assert await worker.wait_until_ended(within=1.0 + 2.0 + SLACK) == 0
+    assert (await stage.record(short)).state is TaskState.COMPLETED
+    record = await stage.record(long)
+    assert (record.state, record.attempts) == (TaskState.READY, 0)
+    await eventually(lambda: not worker.has_children, within=SLACK, what="the end of all children")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -112,6 +112,11 @@ async def wrong_clocks(scene: Scene) -> None:
     await _until_said(scene, "F12", "the wall clock is wrong by")
 
 
+async def twins(scene: Scene) -> None:
+    """F18: the plan's environments give two workers the same id."""
+    await _until_said(scene, "F18", "worker twin serves")
+
+
 async def blocked_loops(scene: Scene) -> None:
     """F21: a body blocks its worker's event loop for 3 leases; the worker logs where."""
     await _until_said(scene, "F21", "the event loop has been blocked")

@@ -7,6 +7,7 @@ from tests.torture.faults import (
     kill_often,
     kill_workers,
     roll_workers,
+    twins,
     wrong_clocks,
 )
 from tests.torture.trial import Plan
@@ -15,13 +16,17 @@ PLANS: dict[str, Plan] = {
     plan.name: plan
     for plan in (
         Plan(name="kills", faults={"F1": kill_workers}, kinds=("process", "poison", "crash", "malformed"), tasks=1000),
-        Plan(name="rolling", faults={"F2": roll_workers}, tasks=800, workers=3),
+        Plan(name="rolling", faults={"F2": roll_workers}, tasks=800, workers=3, lease=2.5, leases_hold=True),
         Plan(
             name="zombies",
-            faults={"F3": freeze_workers, "F12": wrong_clocks, "F21": blocked_loops},
+            faults={"F3": freeze_workers, "F12": wrong_clocks, "F18": twins, "F21": blocked_loops},
             tasks=800,
             workers=3,
-            environments=({}, {"TORTURE_CLOCK": "3600"}, {"TORTURE_CLOCK": "-3600"}),
+            environments=(
+                {},
+                {"TORTURE_CLOCK": "3600", "ASYNCTASQ_WORKER_WORKER_ID": "twin"},
+                {"TORTURE_CLOCK": "-3600", "ASYNCTASQ_WORKER_WORKER_ID": "twin"},
+            ),
             kinds=("blocking",),
         ),
         Plan(

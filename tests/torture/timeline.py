@@ -136,6 +136,12 @@ class TaskStory(Struct):
         """Some enqueue of it was answered."""
         return any(one.accepted is not None for one in self.enqueueings)
 
+    @property
+    def has_lapsed(self) -> bool:
+        """It was delivered more often than its settlements explain."""
+        again = sum(one.kind in ("Retry", "Release") and one.may_have_applied for _, one in self.settlings())
+        return len(self.grants) > again + 1
+
     def settlings(self) -> Iterable[tuple[Grant, Settling]]:
         """All settlements of all of its deliveries."""
         return ((grant, one) for grant in self.grants for one in grant.settlings)

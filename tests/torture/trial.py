@@ -68,6 +68,8 @@ class Plan(Struct, kw_only=True):
     quiet_within: float = 45.0
     environments: tuple[Mapping[str, str], ...] = ({},)
     """Of the workers, in turn."""
+    leases_hold: bool = False
+    """Nothing of it makes a lease lapse: each delivery after the first is due to a Retry or a Release."""
     limits_pages: bool = False
     """Workers and producers obey the file that says how many pages the store may have."""
     drivers: frozenset[str] = frozenset()
@@ -141,6 +143,8 @@ def _complaints(plan: Plan, timeline: Timeline, processes: Processes) -> list[st
     complaints = [f"{fault} never fired" for fault in plan.faults if not timeline.fired(fault)]
     if timeline.starts < plan.tasks // 2:
         complaints.append(f"only {timeline.starts} bodies ran; wanted {plan.tasks // 2}")
+    if plan.leases_hold:
+        complaints += [f"a lease of {story.id} lapsed" for story in timeline.stories.values() if story.has_lapsed]
     for process in processes.started:
         output = process.output()
         complaints += [
@@ -223,6 +227,11 @@ class _Trial:
                 await worker.wait_until_ended(within=self.plan.grace + 8.0)
             except AssertionError as error:
                 self.complaints.append(f"at the end: {error}")
+        for process in self._processes.started:
+            try:
+                await eventually(lambda process=process: not process.has_children, within=5.0, what="its children")
+            except AssertionError:
+                self.complaints.append(f"{process.log.name} left processes behind")
 
     def _start_worker(self, place: int) -> Process:
         plan = self.plan

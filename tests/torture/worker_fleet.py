@@ -46,6 +46,15 @@ class Process:
         """Whether it has not ended."""
         return self.popen.poll() is None
 
+    @property
+    def has_children(self) -> bool:
+        """Whether anything that it started is left, once it has ended itself."""
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
     def send(self, number: int) -> None:
         """Send a signal to this process alone."""
         self.popen.send_signal(number)
