@@ -9,6 +9,7 @@ asynctasq-conformance sentences                   print the contract's sentences
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
@@ -69,8 +70,10 @@ def run_installed(options: argparse.Namespace) -> int:
     from asynctasq.testing import DriverFactory
 
     documents: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = options.report or Path(scratch)
+    report = None if options.report is None else options.report.absolute()
+    # Embedded stores that are named without a path lie in the current folder.
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+        folder = report or Path(scratch)
         for plugin in DriverFactory.installed():
             name = _name_of(plugin.names)
             target = os.environ.get(f"ASYNCTASQ_{name.upper()}_URL", name)
@@ -78,10 +81,9 @@ def run_installed(options: argparse.Namespace) -> int:
             reason = why_unreachable(target)
             if reason is None:
                 run_suite(target, options.profile, folder / name, quiet=True)
-            report = folder / name / JSON_NAME
-            documents.append(
-                read_report(report) if report.exists() else absent(name, reason or "no report was written")
-            )
+            written = folder / name / JSON_NAME
+            told = read_report(written) if written.exists() else absent(name, reason or "no report was written")
+            documents.append(told)
     sys.stdout.write(comparison(documents))
     for document in documents:
         if document["verdict"] == "ABSENT":

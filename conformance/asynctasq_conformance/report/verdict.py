@@ -61,7 +61,7 @@ def group_results(outcomes: Iterable[TestOutcome]) -> dict[str, GroupResult]:
             group.gaps[one.test] = one.reason
         elif one.outcome == ABSENT:
             group.absent += 1
-            group.missing = sorted({*group.missing, one.reason})
+            group.missing = sorted({*group.missing, *one.reason.split(", ")})
         else:
             group.incomplete += 1
     for group in groups.values():
