@@ -31,7 +31,7 @@ $(VENV)/.development: $(BIN)/uv $(MANIFESTS)
 
 setup: $(VENV)/.development ## everything that development needs, in .venv
 
-demo: $(VENV)/.runtime ## index real source trees with two workers, one of which is killed
+demo: $(if $(URL),$(VENV)/.development,$(VENV)/.runtime) ## index real source trees with two workers, one of which is killed
 	@$(BIN)/asynctasq demo $(if $(URL),--url "$(URL)") $(PATHS)
 
 test: $(VENV)/.development ## the whole test suite
@@ -52,7 +52,7 @@ format: $(VENV)/.development ## put the code in shape
 	$(BIN)/ruff format .
 
 conformance: $(VENV)/.development ## run the conformance suite on every installed driver, and print the table
-	$(BIN)/asynctasq-conformance run --installed
+	$(BIN)/python tests/private_backends.py $(BIN)/asynctasq-conformance run --installed
 
 mutants: $(VENV)/.development ## show that the conformance suite fails every wrong driver
 	$(BIN)/python -m asynctasq_conformance.mutants

@@ -146,6 +146,7 @@ async def _connected(url: str) -> AsyncGenerator[Driver]:
     init(url=url)
     driver = DriverFactory.create(url)
     try:
+        await driver.prepare_storage()
         async with driver:
             yield driver
     finally:
