@@ -38,7 +38,7 @@ async def _claim(
     rows = await database.fetch("reserve", database.namespace, queues, lines, limit, float(lease), worker, nonce, begin)
     rows.sort(key=itemgetter(0))
     head = rows[0]
-    found: int = head[8]
+    found: int = head[8] or 0
     floors.raise_to(queues, Head(line=head[1], found=found, ready_at=head[9], clock=head[10], paused=head[11] or ()))
     tail = receipt_tail(nonce)
     return found, [

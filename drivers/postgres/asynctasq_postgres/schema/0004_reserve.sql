@@ -47,11 +47,11 @@ BEGIN
 END
 $$;
 
--- Claims due tasks. p_lines has the number of each queue's first line, that of priority 9; the
--- next nine follow it. p_floors has ten entries per queue: nothing due
--- before it needs to be looked for (NULL: everything), which spares the walk over dead index entries.
--- The row with place 0 tells the driver how to raise its floors: the first line that had a task and its due time, how
--- many were found, the clock, and which of the queues are paused.
+-- Claims due tasks. p_lines has the number of each queue's first line, that of priority 9; the next nine follow it.
+-- p_floors has ten entries per queue: nothing due before it needs to be looked for (NULL: everything), which spares the
+-- walk over dead index entries.
+-- The row with place 0 tells the driver how to raise its floors: the first line that had a task and the earliest due
+-- time found, how many were found (NULL: none), the clock, and which of the queues are paused.
 CREATE FUNCTION {reserve}(
     p_namespace bigint,
     p_queues text[],
@@ -70,8 +70,7 @@ LANGUAGE plpgsql {steady_plans} SET enable_sort = off AS $$
 DECLARE
     t timestamptz;
     claimed tid[];
-    ended bigint[];
-    found_count integer;
+    has_ended boolean;
     head_place bigint;
     head_ready_at timestamptz;
     paused_queues text[];
@@ -81,13 +80,8 @@ BEGIN
     WHERE p.namespace = p_namespace AND p.queue = ANY (p_queues);
     FOR attempt_left IN REVERSE 2..0 LOOP
         t := clock_timestamp();
-        SELECT
-            array_agg(heads.tid) FILTER (WHERE NOT heads.ended),
-            array_agg(heads.seq) FILTER (WHERE heads.ended),
-            count(*),
-            (array_agg(heads.place))[1],
-            (array_agg(heads.ready_at))[1]
-        INTO claimed, ended, found_count, head_place, head_ready_at
+        SELECT array_agg(heads.tid), bool_or(heads.ended), min(heads.place), min(heads.ready_at)
+        INTO claimed, has_ended, head_place, head_ready_at
         FROM (
             SELECT lines.place, due.*
             FROM (
@@ -100,7 +94,6 @@ BEGIN
             LATERAL (
                 SELECT
                     live.ctid AS tid,
-                    live.seq,
                     live.ready_at,
                     live.cancel_requested IS NOT NULL OR coalesce(live.expires_at <= t, false) AS ended
                 FROM {task} AS live
@@ -115,14 +108,22 @@ BEGIN
             ) AS due
             LIMIT p_limit
         ) AS heads;
-        EXIT WHEN ended IS NULL;
-        PERFORM {store_ended}(p_namespace, ended, t, false);
+        EXIT WHEN has_ended IS NOT TRUE;
+        PERFORM {store_ended}(
+            p_namespace,
+            ARRAY(
+                SELECT live.seq FROM {task} AS live
+                WHERE live.ctid = ANY (claimed) AND (live.cancel_requested IS NOT NULL OR live.expires_at <= t)
+            ),
+            t,
+            false
+        );
         EXIT WHEN attempt_left = 0;
         PERFORM {clear_heads}(p_namespace, p_queues, p_lines, paused_queues, p_floors, t);
     END LOOP;
     RETURN QUERY SELECT
         0::bigint, head_place, NULL::text, NULL::text, NULL::text, NULL::bytea, NULL::text, NULL::smallint,
-        found_count, head_ready_at, t, paused_queues;
+        cardinality(claimed), head_ready_at, t, paused_queues;
     IF claimed IS NULL THEN
         RETURN;
     END IF;
