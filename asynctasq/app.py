@@ -13,6 +13,7 @@ from asynctasq.contract.serializer import Serializer
 from asynctasq.errors import ConfigurationError, RunningEventLoop
 from asynctasq.event_loop import run_event_loop
 from asynctasq.plugins.plugin_registry import PluginRegistry
+from asynctasq.plugins.serializer_factory import SerializerFactory
 from asynctasq.runtime.background_loop import BackgroundLoop
 from asynctasq.runtime.client_events import ClientEvents
 from asynctasq.runtime.connections import Connections
@@ -66,9 +67,13 @@ class Application:
             ConfigurationError: the serializer or an event sink is not installed, unusable or wrongly set.
         """
         if self._dispatcher is None:
-            self._events = ClientEvents(self.open_event_sinks(), self._background)
+            self._events = ClientEvents(self.open_event_sinks, self._background)
             self._connections = Connections(
-                self.config, self.open_serializer(), registry=self.registry, event_emitter=self._events
+                self.config,
+                self.open_serializer(),
+                registry=self.registry,
+                event_emitter=self._events,
+                open_serializer=self.open_other_serializer,
             )
             self._dispatcher = self.dispatcher_type(self._connections, self._background)
         return self._dispatcher
@@ -80,6 +85,14 @@ class Application:
             ConfigurationError: it is not installed, or unusable.
         """
         return self.equipped(self.config.open_serializer(registry=self.registry))
+
+    def open_other_serializer(self, name_or_content_type: str) -> Serializer:
+        """A serializer that is not the configured one, for what was written with it.
+
+        Raises:
+            ConfigurationError: it is not installed, or unusable.
+        """
+        return self.equipped(SerializerFactory.create(name_or_content_type, registry=self.registry))
 
     def equipped(self, serializer: Serializer) -> Serializer:
         """The serializer, with the application's type hooks and the extensions of the plugins in use."""

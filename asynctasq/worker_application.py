@@ -16,7 +16,6 @@ from asynctasq.plugins.serializer_factory import SerializerFactory
 from asynctasq.runtime.event_dispatcher import EventDispatcher
 from asynctasq.runtime.process_protocol import ChildSetup
 from asynctasq.runtime.worker import Worker
-from asynctasq.serializers.value_serializer import ValueSerializer
 
 _logger = logging.getLogger("asynctasq.worker")
 
@@ -103,16 +102,13 @@ def all_serializers(application: Application) -> dict[str, Serializer]:
     be rolled out worker by worker."""
     configured = application.open_serializer()
     serializers = {configured.content_type: configured}
-    registry = application.registry
     for plugin in SerializerFactory.installed():
         if plugin.blocked is not None:
             continue
         try:
-            serializer = SerializerFactory.create(plugin.names[0], registry=registry)
+            serializer = application.open_other_serializer(plugin.names[0])
         except ConfigurationError as error:
             _logger.warning("the serializer %s is left out: %s", plugin.names[0], error)
             continue
-        if isinstance(serializer, ValueSerializer):
-            serializer.use_extensions(registry.encode_extension, registry.decode_extension)
         serializers.setdefault(serializer.content_type, serializer)
     return serializers

@@ -1,6 +1,6 @@
 """Connected dispatchers: one per driver and event loop, made on first use, closed with the loop."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import anyio
@@ -13,6 +13,7 @@ from asynctasq.errors import ConfigurationError, DriverUnavailable
 from asynctasq.event_loop import current_library
 from asynctasq.plugins.driver_factory import LoadedDriver, verify_traits
 from asynctasq.plugins.plugin_registry import PluginRegistry
+from asynctasq.plugins.serializer_factory import SerializerFactory
 from asynctasq.runtime.dispatcher import Dispatcher, EventEmitter
 from asynctasq.runtime.stored_results import StoredResults
 from asynctasq.tasks.task_definition import TaskDefinition
@@ -59,13 +60,15 @@ class Connections:
         *,
         registry: PluginRegistry,
         event_emitter: EventEmitter | None = None,
+        open_serializer: Callable[[str], Serializer] = SerializerFactory.create,
     ) -> None:
-        """`registry` holds the plugins of the drivers; `event_emitter` is told of every enqueued task."""
+        """`registry` holds the plugins of the drivers; `event_emitter` is told of every enqueued task;
+        `open_serializer` makes one for results of another content type."""
         self._config = config
         self._serializer = serializer
         self._registry = registry
         self._event_emitter = event_emitter
-        self.results = StoredResults(serializer)
+        self.results = StoredResults(serializer, open_other=open_serializer)
         self._here: RunVar[_Here] = RunVar("asynctasq_connections")
 
     def connected(self, driver: str | None = None) -> Dispatcher | None:

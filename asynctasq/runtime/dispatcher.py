@@ -14,6 +14,7 @@ from asynctasq.contract.settlements import CancelOutcome, EnqueueOutcome
 from asynctasq.errors import ConfigurationError, InvalidArgument
 from asynctasq.plugins.serializer_factory import SerializerFactory
 from asynctasq.runtime.coalescing import EnqueueCoalescer
+from asynctasq.runtime.emitter_sink import as_event_emitter
 from asynctasq.runtime.new_tasks import NewTaskMaker
 from asynctasq.runtime.resending import RESEND_FOR, enqueue_resending
 from asynctasq.runtime.stored_results import StoredResults, task_details
@@ -47,7 +48,7 @@ class Dispatcher:
         self,
         driver: Driver,
         serializer: Serializer | None = None,
-        event_emitter: EventEmitter | None = None,
+        event_emitter: object = None,
         *,
         task_defaults: TaskDefaultsConfig | None = None,
         max_payload_bytes: int = MAX_PAYLOAD_BYTES,
@@ -59,7 +60,7 @@ class Dispatcher:
         Args:
             driver: Connected before the first dispatch.
             serializer: Encodes arguments; None: MessagePack.
-            event_emitter: Is told of every accepted task.
+            event_emitter: Is told of every accepted task: an `EventEmitter`, or what `init(event_emitters=)` takes.
             task_defaults: Options of tasks that say nothing else.
             max_payload_bytes: The largest payload that is sent.
             keep_completed_tasks: Keep every completed task with its result.
@@ -70,7 +71,7 @@ class Dispatcher:
         self._serializer = SerializerFactory.create("msgpack") if serializer is None else serializer
         self._results = StoredResults(self._serializer)
         self._lookup: TaskLookup = self if lookup is None else lookup
-        self._event_emitter = event_emitter
+        self._event_emitter: EventEmitter | None = None if event_emitter is None else as_event_emitter(event_emitter)
         self._defaults = TaskDefaultsConfig() if task_defaults is None else task_defaults
         self._max_payload_bytes = max_payload_bytes
         self._keep_completed_tasks = keep_completed_tasks

@@ -7,6 +7,8 @@ from typing import Any
 from asynctasq.contract.event_sink import EventSink
 from asynctasq.contract.events import Event
 from asynctasq.errors import ConfigurationError
+from asynctasq.runtime.background_loop import BackgroundLoop
+from asynctasq.runtime.client_events import ClientEvents
 
 
 class EmitterSink(EventSink):
@@ -40,3 +42,20 @@ def as_event_sink(candidate: object) -> EventSink:
     raise ConfigurationError(
         f"{type(candidate).__name__} is no event sink; wanted an EventSink, or an object with `async def emit(event)`"
     )
+
+
+def as_event_emitter(candidate: Any) -> Any:
+    """What a dispatcher tells of events: an emitter that never waits as it is; a sink, or an emitter of the older
+    shape, on an event loop apart.
+
+    Raises:
+        ConfigurationError: it is none of them.
+    """
+    if hasattr(candidate, "active"):
+        return candidate
+
+    async def close() -> None:
+        await events.close()
+
+    events = ClientEvents([as_event_sink(candidate)], BackgroundLoop(on_stop=close))
+    return events

@@ -1,5 +1,6 @@
 """Results, as they come out of the store."""
 
+from collections.abc import Callable
 from typing import Any
 
 from asynctasq.contract.envelopes import TaskRecord
@@ -15,9 +16,12 @@ from asynctasq.tasks.task_registry import default_registry
 class StoredResults:
     """Decodes results, whichever installed serializer encoded them."""
 
-    def __init__(self, serializer: Serializer) -> None:
-        """`serializer` is the application's own."""
+    def __init__(
+        self, serializer: Serializer, *, open_other: Callable[[str], Serializer] = SerializerFactory.create
+    ) -> None:
+        """`serializer` is the application's own; `open_other` makes one for another content type."""
         self._serializers = {serializer.content_type: serializer}
+        self._open_other = open_other
 
     def decode(self, details: TaskDetails, definition: TaskDefinition | None) -> Any:
         """The result of a completed task, of the type that its definition says, if there is one in this process.
@@ -28,7 +32,7 @@ class StoredResults:
         """
         serializer = self._serializers.get(details.content_type)
         if serializer is None:
-            serializer = self._serializers[details.content_type] = SerializerFactory.create(details.content_type)
+            serializer = self._serializers[details.content_type] = self._open_other(details.content_type)
         definition = definition or default_registry.get(details.name)
         stored = details.result or b""
         return serializer.decoder(Any)(stored) if definition is None else definition.decode_result(serializer, stored)

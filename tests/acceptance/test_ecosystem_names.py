@@ -58,7 +58,7 @@ from asynctasq.contract.events import Event
 from asynctasq.errors import ConfigurationError, RunningEventLoop
 from asynctasq.runtime.frame import decode_frame
 from asynctasq.testing import drain
-from tests.acceptance.workers import work
+from tests.acceptance.workers import until, work
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("fresh_application")]
 
@@ -288,6 +288,9 @@ async def test_dispatcher(memory_url: str) -> None:
     async with DriverFactory.create(memory_url) as driver:
         handle = await Dispatcher(driver, serializer=MsgspecSerializer()).dispatch(double(1), queue="q", delay=30)
         assert [(await handle.record()).queue, await handle.status()] == ["q", "scheduled"]
+        heard = Recording()
+        await Dispatcher(driver, None, heard).dispatch(double(1))
+        await until(lambda: [event.event_type for event in heard.events] == [EventType.TASK_ENQUEUED])
         assert str(await get_dispatcher().dispatch(double(1))) in await driver.get_tasks(
             [record.id for record in (await driver.list_tasks()).tasks]
         )
@@ -570,6 +573,21 @@ async def test_serializers_and_hooks(memory_url: str) -> None:
     await drain()
     mirrored = await handle.result(timeout=1)
     assert (mirrored.x, mirrored.y) == (2, 1)
+
+
+async def test_hooks_of_a_rolling_change(memory_url: str) -> None:
+    """While the serializer changes, hooks are those of every serializer: in the worker, and for results."""
+    init(url=memory_url, type_hooks=[CoordinateHook()], serializer="json")
+
+    @task
+    async def turn(where: Coordinate) -> Coordinate:
+        return Coordinate(where.y, where.x)
+
+    handle = await turn(Coordinate(1, 2)).dispatch()
+    init(url=memory_url, type_hooks=[CoordinateHook()])
+    await drain()
+    turned = await asynctasq.TaskHandle(str(handle)).result(timeout=1)
+    assert (turned.x, turned.y) == (2, 1)
 
 
 async def test_async_hooks(memory_url: str) -> None:
