@@ -13,7 +13,8 @@ class EventSink(abc.ABC):
     and what does not fit is dropped and counted."""
 
     async def open(self) -> None:
-        """Called once, on the event loop that `emit_many` will run on. The default does nothing."""
+        """Called on the event loop that `emit_many` will run on, before any event; and again after `close()`, if the
+        process goes on. The default does nothing."""
         await anyio.lowlevel.checkpoint()
 
     @abc.abstractmethod
@@ -21,5 +22,5 @@ class EventSink(abc.ABC):
         """Take a batch of events, oldest first. An exception is logged once per kind, and the batch is dropped."""
 
     async def close(self) -> None:
-        """Called once at the end, within a few seconds of grace. The default does nothing."""
+        """Called at the end, within a few seconds of grace. The default does nothing."""
         await anyio.lowlevel.checkpoint()

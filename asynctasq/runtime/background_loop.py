@@ -3,11 +3,13 @@
 import atexit
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import anyio
+from anyio.abc import TaskGroup
 from anyio.from_thread import BlockingPortal
 
 from asynctasq.event_loop import run_event_loop
@@ -15,6 +17,13 @@ from asynctasq.event_loop import run_event_loop
 T = TypeVar("T")
 
 _STOP_WITHIN = 5.0
+
+
+class _Here(threading.local):
+    """What belongs to one thread: each run of the loop has its own."""
+
+    tasks: TaskGroup | None = None
+    """Set in the loop's thread alone."""
 
 
 class BackgroundLoop:
@@ -26,15 +35,23 @@ class BackgroundLoop:
         self._lock = threading.Lock()
         self._portal: BlockingPortal | None = None
         self._thread: threading.Thread | None = None
-        os.register_at_fork(after_in_child=self._forget)
+        self._here = _Here()
+        _all.add(self)
 
     def call(self, function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """Call a coroutine function on the loop, in the caller's context, and wait for what it returns."""
         return self._running().call(function, *arguments)
 
-    def start_soon(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Call a function on the loop, without waiting."""
-        self._running().start_task_soon(function, *arguments)
+    def start_soon(self, function: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> None:
+        """Call a coroutine function on the loop, without waiting; also from the loop itself.
+
+        Raises:
+            RuntimeError: the loop is being stopped just now.
+        """
+        if self._here.tasks is not None:
+            self._here.tasks.start_soon(function, *arguments)
+        else:
+            self._running().start_task_soon(function, *arguments)
 
     @property
     def is_running(self) -> bool:
@@ -66,7 +83,7 @@ class BackgroundLoop:
 
     def _run(self, started: Future[BlockingPortal]) -> None:
         async def serve() -> None:
-            async with BlockingPortal() as portal:
+            async with BlockingPortal() as portal, anyio.create_task_group() as self._here.tasks:
                 started.set_result(portal)
                 await portal.sleep_until_stopped()
                 with anyio.move_on_after(_STOP_WITHIN, shield=True):
@@ -80,7 +97,19 @@ class BackgroundLoop:
             else:
                 raise
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """In a forked child the thread does not exist, and the lock may be held by one that doesn't either."""
         self._lock = threading.Lock()
         self._portal = self._thread = None
+
+
+_all: WeakSet[BackgroundLoop] = WeakSet()
+
+
+def _forget_all() -> None:
+    for loop in list(_all):
+        loop.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

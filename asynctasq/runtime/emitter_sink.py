@@ -57,5 +57,5 @@ def as_event_emitter(candidate: Any) -> Any:
     async def close() -> None:
         await events.close()
 
-    events = ClientEvents([as_event_sink(candidate)], BackgroundLoop(on_stop=close))
+    events = ClientEvents(lambda: [as_event_sink(candidate)], BackgroundLoop(on_stop=close))
     return events

@@ -1,6 +1,7 @@
 """The application: init, connecting on first use, every event loop for itself, cleanup."""
 
 import asyncio
+import json
 import os
 import sqlite3
 import subprocess
@@ -369,6 +370,53 @@ def test_a_clients_events_reach_its_sinks(memory: str) -> None:
     ]
     assert sink.closed
     assert emitter.events == sink.events
+
+
+def test_synchronous_code_and_a_life_after_cleanup_have_events_too(memory: str) -> None:
+    """Events flow from `dispatch_sync`, and again once something is dispatched after a cleanup."""
+    sink = Recorder()
+    init(url=memory, event_sinks=[sink])
+    ids: list[str] = []
+
+    async def main() -> None:
+        ids.append(await dispatched())
+        await cleanup()
+
+    for _ in range(2):
+        ids.append(hello("tea").dispatch_sync())
+        asyncio.run(main())
+    assert [getattr(event, "task_id", None) for event in sink.events] == ids
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_has_events_of_its_own(tmp_path: Path) -> None:
+    """A child that was forked after the parent's sinks were opened opens them for itself."""
+    program = tmp_path / "program.py"
+    program.write_text(FORKING)
+    subprocess.run([sys.executable, str(program)], cwd=tmp_path, check=True, timeout=60)
+    lines = (tmp_path / "events.jsonl").read_text().splitlines()
+    assert [json.loads(line)["correlation_id"] for line in lines] == ["parent", "child"]
+
+
+FORKING = """
+import os
+from asynctasq import init, task
+
+init(url="sqlite:///tasks.db", events={"sinks": ("jsonl",), "sink_settings": {"jsonl": {"path": "events.jsonl"}}})
+
+
+@task
+def nothing() -> None: ...
+
+
+nothing().correlation_id("parent").dispatch_sync()
+child = os.fork()
+if not child:
+    nothing().correlation_id("child").dispatch_sync()
+    raise SystemExit(0)
+_, status = os.waitpid(child, 0)
+raise SystemExit(status)
+"""
 
 
 def test_something_else_than_a_sink_is_refused(memory: str) -> None:
