@@ -1,6 +1,7 @@
 """What the acceptance tests share: an application of their own, on each real driver that a test asks for."""
 
 import os
+import re
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from asynctasq import DriverFactory
 from asynctasq.config import set_current, set_flags
 from asynctasq.memory import drop_store
 from asynctasq.tasks.task_ids import new_task_id
+from tests.acceptance.seed_lines import ADVICE, SEED, STILL_TO_COME
 
 REDIS_URL = os.environ.get("ASYNCTASQ_TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
 
@@ -63,3 +65,31 @@ async def redis_url(fresh_application: None) -> AsyncIterator[str]:
     yield url
     async with DriverFactory.create(url) as driver:
         await driver.purge(list(await driver.queue_stats()))
+
+
+# -- the best practices, line by line
+
+_outcomes: dict[int, set[str]] = {}
+_line_of = re.compile(r"/test_best_practices\.py::test_line_(\d+)_").search
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remember how the tests of each line ended."""
+    found = _line_of(report.nodeid)
+    if found is not None and (report.when == "call" or not report.passed):
+        _outcomes.setdefault(int(found[1]), set()).add(report.outcome)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A table of the document's lines, after a run that had tests of them."""
+    if not _outcomes:
+        return
+    terminalreporter.section("best practices, by line")
+    for line, words in SEED.items():
+        outcomes = _outcomes.get(line, set())
+        worst = next((outcome for outcome in ("failed", "skipped", "passed") if outcome in outcomes), "not run")
+        if line in ADVICE:
+            worst = "advice"
+        elif line in STILL_TO_COME:
+            worst, words = "to come", f"{words} ({STILL_TO_COME[line]})"
+        terminalreporter.write_line(f"{line:4}  {worst:8}{words}", red=worst == "failed", yellow=worst == "skipped")

@@ -1,8 +1,7 @@
 """The best-practices document that this project is built from, line by line.
 
-`SEED` has every line that says something, by its number there, with its first words. A test is named for its line:
-`test_line_20_...`. Lines that are advice and nothing else are in `ADVICE`; what a line needs that is not there yet is
-in `STILL_TO_COME`.
+A test is named for its line: `test_line_20_...`. `seed_lines` has every line that says something, those that are advice
+and nothing else, and what a line needs that is not there yet. The run ends with a table of them.
 """
 
 import json
@@ -56,81 +55,10 @@ from asynctasq.errors import ConfigurationError, DefinitionError, PayloadTooLarg
 from asynctasq.runtime.task_logging import JsonLogFormatter, TaskContextFilter
 from asynctasq.testing import drain, run_task, sandbox
 from tests.acceptance import best_practice_tasks
+from tests.acceptance.seed_lines import ADVICE, SEED, STILL_TO_COME
 from tests.acceptance.workers import PATIENCE, ended, until, work, working
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("fresh_application")]
-
-SEED = {
-    17: "Keep tasks small and focused",
-    18: "Make tasks idempotent when possible",
-    19: "CRITICAL: Configure `visibility_timeout` properly",
-    20: "Use timeouts for long-running tasks",
-    21: "Implement custom `failed()` handlers",
-    22: "Use `should_retry()` for intelligent retry logic",
-    23: "Pass ORM models directly as parameters",
-    24: "Use type hints on task parameters",
-    25: "Name tasks descriptively",
-    26: "Use `correlation_id` for distributed tracing",
-    27: "For CPU-bound async tasks (`AsyncProcessTask`), initialize warm event loops",
-    31: "[not] Include blocking I/O in async tasks",
-    32: "[not] Share mutable state between tasks",
-    33: "[not] Perform network calls without timeouts",
-    34: "[not] Store large objects in task parameters",
-    35: "[not] Use reserved parameter names",
-    36: "[not] Start parameter names with underscore",
-    37: "[not] Create new database connections in subprocesses without ORM patterns",
-    43: "Use separate queues for different priorities",
-    44: "Isolate slow tasks in dedicated queues",
-    45: "Group related tasks by queue",
-    46: "Consider worker capacity when designing queues",
-    47: "Use descriptive queue names",
-    53: "python -m asynctasq worker --queues critical --concurrency 20",
-    56: "python -m asynctasq worker --queues default --concurrency 10",
-    59: "python -m asynctasq worker --queues low-priority,batch --concurrency 5",
-    66: "Log errors comprehensively in `failed()` method",
-    67: "Use retry limits to prevent infinite loops",
-    68: "Monitor dead-letter queues regularly",
-    69: "Implement alerting for critical failures",
-    70: "Add context to exception messages",
-    72: "class ProcessPayment(AsyncTask[bool])",
-    94: "Tune worker concurrency based on task characteristics",
-    95: "I/O-bound tasks: High concurrency (20-50)",
-    96: "CPU-bound tasks: Low concurrency (number of CPU cores)",
-    97: "Use connection pooling",
-    98: "Monitor queue sizes and adjust worker count",
-    99: "Consider task batching for high-volume operations",
-    100: "Prefer Redis for general use or PostgreSQL/MySQL for ACID guarantees",
-    106: "Use Redis for high-throughput or PostgreSQL/MySQL for ACID guarantees",
-    107: "Configure visibility_timeout properly - Default is 3600s",
-    108: "Configure proper retry delays",
-    109: "Set up monitoring and alerting",
-    110: "Use environment variables for configuration",
-    111: "Deploy multiple workers",
-    112: "Use process managers",
-    113: "Monitor dead-letter queues",
-    114: "Set appropriate timeouts",
-    115: "Test thoroughly before deploying",
-    116: "Use structured logging",
-    117: "Enable event streaming (Redis Pub/Sub)",
-    118: "Configure process pools for CPU-bound tasks",
-    119: "Set task retention policy",
-    123: "from asynctasq import init, RedisConfig, ...",
-}
-"""Line of the document -> its first words. Table of contents and headings are left out."""
-
-ADVICE = {
-    17: "how much a task does is its author's choice",
-    46: "what a worker gets through is arithmetic; that concurrency is kept is line 94",
-    94: "which number is right is the operator's choice; that it is kept are lines 95 and 96",
-}
-
-STILL_TO_COME = {
-    23: "needs the ORM integrations",
-    37: "needs the ORM integrations",
-    106: "needs measured throughput of a Redis server, and transactions on PostgreSQL and MySQL servers; line 100 has "
-    "both kinds of backend otherwise",
-    112: "needs a process manager; how workers end when they are told to is line 53 and promise P12",
-}
 
 
 def test_every_line_is_accounted_for() -> None:
@@ -1012,7 +940,7 @@ async def test_line_115_testing() -> None:
 
 async def test_line_116_structured_logging(url: str, log_lines: Callable[[], list[dict[str, Any]]]) -> None:
     """116: Use structured logging: task_id, worker_id, queue_name and current_attempt are on every line that is logged
-    inside a task, also in a thread; what the caller gave as `extra` wins."""
+    inside a task or about one; what the caller gave as `extra` wins."""
     init(url=url)
 
     @task
@@ -1020,18 +948,21 @@ async def test_line_116_structured_logging(url: str, log_lines: Callable[[], lis
         logging.getLogger("shop").warning("hello", extra={"order": 7})
         logging.getLogger("shop").warning("mine", extra={"task_id": "own"})
 
-    @task
+    @task(max_attempts=1)
     def says_in_thread() -> None:
         logging.getLogger("shop").warning("from a thread")
+        raise ValueError
 
     handle = await says().on_queue("q").dispatch()
-    await says_in_thread().on_queue("q").dispatch()
+    failing = await says_in_thread().on_queue("q").dispatch()
     worker = await work("q")
     lines = {line["message"]: line for line in log_lines() if line["logger"] == "shop"}
     hello = lines["hello"]
     assert (hello["task_id"], hello["worker_id"], hello["queue_name"]) == (handle, worker.worker_id, "q")
     assert (hello["current_attempt"], hello["order"], lines["mine"]["task_id"]) == (1, 7, "own")
     assert lines["from a thread"]["queue_name"] == "q"
+    (buried,) = [line for line in log_lines() if "is dead after attempt 1" in line["message"]]
+    assert (buried["task_id"], buried["queue_name"], buried["current_attempt"]) == (failing, "q", 1)
 
 
 async def test_line_117_event_streaming(redis_url: str) -> None:
