@@ -1,7 +1,8 @@
 """The application of a trial: what its workers import with `--app`, and its producers too.
 
 The environment says what is done to the process: `TORTURE_HISTORY` (the folder to write to), `TORTURE_CLOCK` (seconds
-that its wall clock is wrong by), `TORTURE_PAGES` (a file that holds a limit of SQLite pages).
+that its wall clock is wrong by), `TORTURE_PAGES` (a file that holds a limit of SQLite pages),
+`TORTURE_MUTANT` (a mistake).
 """
 
 import functools
@@ -18,6 +19,7 @@ import anyio
 from asynctasq import current_task, task
 from tests.torture.history import BodyEnded, BodyStarted, History
 from tests.torture.recording import record_driver_calls
+from tests.torture.worker_mutants import MUTANTS
 from tests.torture.wrong_environments import limit_pages, shift_wall_clock
 
 P = ParamSpec("P")
@@ -33,6 +35,8 @@ if "TORTURE_CLOCK" in os.environ:
     shift_wall_clock(float(os.environ["TORTURE_CLOCK"]))
 if "TORTURE_PAGES" in os.environ:
     limit_pages(Path(os.environ["TORTURE_PAGES"]))
+if "TORTURE_MUTANT" in os.environ:
+    MUTANTS[os.environ["TORTURE_MUTANT"]].apply()
 
 torture_task = functools.partial(
     task, max_attempts=MAX_ATTEMPTS, retry_delay=0.05, retry_strategy="fixed", keep_result=KEPT

@@ -195,7 +195,7 @@ def _resurrected(story: TaskStory) -> Found:
             continue
         if any(grant.asked > one.answered for grant in story.grants if grant is not ended_by):
             yield "C10", f"it was delivered after a {one.kind} was applied"
-        if any(start.at > one.answered + TOLERANCE for start in story.starts):
+        if any(start.at > one.answered for start in story.starts):
             yield "C10", f"its body began after a {one.kind} was applied"
 
 

@@ -134,18 +134,36 @@ async def _until_said(scene: Scene, fault: str, text: str) -> None:
 async def full_disk(scene: Scene) -> None:
     """F25: again and again the file may not grow for a while: QueueFull, wherever something is to be stored."""
     control, store = scene.folder / PAGES_FILE, scene.folder / "store.db"
-    before = 0
     try:
         while True:
             await anyio.sleep(scene.chooser.uniform(0.3, 1.0))
+            before = _count(scene, "database is full")
             with closing(sqlite3.connect(store, timeout=10)) as connection:
                 (pages,) = connection.execute("PRAGMA page_count").fetchone()
             control.write_text(str(max(pages, 1)))
             await anyio.sleep(scene.chooser.uniform(1.0, 2.0))
             control.write_text(str(NO_LIMIT))
-            complaints = sum(worker.output().count("database is full") for worker in scene.fleet.workers.values())
-            if complaints > before:
-                before = complaints
+            if _count(scene, "database is full") > before:
                 scene.fired("F25", scene.fleet.workers[0].pid)
     finally:
         control.write_text(str(NO_LIMIT))
+
+
+async def lock_store(scene: Scene) -> None:
+    """F6: again and again the file is locked by a stranger for longer than every time-out."""
+    with closing(sqlite3.connect(scene.folder / "store.db", timeout=10, isolation_level=None)) as stranger:
+        while True:
+            await anyio.sleep(scene.chooser.uniform(1.0, 2.0))
+            before = _count(scene, "DriverUnavailable")
+            stranger.execute("BEGIN IMMEDIATE")
+            try:
+                await anyio.sleep(scene.chooser.uniform(1.0, 2.0))
+            finally:
+                stranger.execute("ROLLBACK")
+            if _count(scene, "DriverUnavailable") > before:
+                scene.fired("F6", scene.fleet.workers[0].pid)
+
+
+def _count(scene: Scene, text: str) -> int:
+    """How often the workers that are there now have said this."""
+    return sum(worker.output().count(text) for worker in scene.fleet.workers.values())

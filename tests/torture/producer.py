@@ -1,4 +1,4 @@
-"""A producer of a trial, as a process: `URL SEED COUNT SECONDS LEASE PREFIX MIX`. Every choice comes from the seed."""
+"""A producer of a trial, as a process: `URL SEED COUNT SECONDS LONG PREFIX MIX`. Every choice comes from the seed."""
 
 import random
 import sys
@@ -14,7 +14,7 @@ from tests.torture import application as tasks
 BATCH = 20
 
 
-def invocations(chooser: random.Random, lease: float, kinds: frozenset[str], child_id: str):
+def invocations(chooser: random.Random, long: float, kinds: frozenset[str], child_id: str):
     """One invocation, of the kinds that the mix allows."""
     share = chooser.random()
     if "process" in kinds and share < 0.05:
@@ -31,7 +31,7 @@ def invocations(chooser: random.Random, lease: float, kinds: frozenset[str], chi
     if share < 0.28:
         return tasks.always_fails()
     if share < 0.30:
-        return tasks.outlasts_lease(seconds=2.5 * lease)
+        return tasks.outlasts_lease(seconds=long)
     if share < 0.33:
         return tasks.parent(child_id=child_id)
     return tasks.short(seconds=chooser.uniform(0.001, 0.005))
@@ -68,7 +68,7 @@ async def stubbornly(send) -> None:
             return
 
 
-async def main(url: str, seed: str, count: str, seconds: str, lease: str, prefix: str, mix: str) -> None:
+async def main(url: str, seed: str, count: str, seconds: str, long: str, prefix: str, mix: str) -> None:
     """Send `count` tasks over `seconds`."""
     chooser = random.Random(f"{seed}-{prefix}")
     kinds = frozenset(mix.split(","))
@@ -76,12 +76,12 @@ async def main(url: str, seed: str, count: str, seconds: str, lease: str, prefix
     pause = float(seconds) / max(1, int(count) // BATCH)
     async with DriverFactory.create(url) as driver:
         if "blocking" in kinds:
-            await stubbornly(tasks.blocks_event_loop(seconds=3 * float(lease)).task_id(f"{prefix}-blocking").dispatch)
+            await stubbornly(tasks.blocks_event_loop(seconds=1.2 * float(long)).task_id(f"{prefix}-blocking").dispatch)
         for first in range(0, int(count), BATCH):
             batch = []
             for number in range(first, first + BATCH):
                 task_id = f"{prefix}-{number}"
-                invocation = invocations(chooser, float(lease), kinds, f"{task_id}-child").task_id(task_id)
+                invocation = invocations(chooser, float(long), kinds, f"{task_id}-child").task_id(task_id)
                 if chooser.random() < 0.2:
                     invocation = invocation.delay(chooser.uniform(0.0, 1.0))
                 batch.append(invocation)

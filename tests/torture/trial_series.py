@@ -14,7 +14,8 @@ import msgspec
 from asynctasq import DriverFactory
 from tests.torture.conftest import DEFAULT_URL
 from tests.torture.plans import PLANS
-from tests.torture.trial import Report, all_records, run_trial
+from tests.torture.trial import Report, all_records, fresh_seed, run_trial
+from tests.torture.worker_mutants import MUTANTS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--plan", action="append", choices=list(PLANS), help="default: all, in turn")
     parser.add_argument("--seed", type=int, help="the first trial's seed; the others follow from it")
     parser.add_argument("--report", type=Path, default=Path("torture.jsonl"))
+    parser.add_argument("--mutants", action="store_true", help="show instead that each mutant is found")
     options = parser.parse_args(arguments)
+    if options.mutants:
+        return run_mutants(options.url)
     reports = read_reports(options.report)
     seeds = random.Random(options.seed)
     seed = seeds.randrange(1_000_000) if options.seed is None else options.seed
@@ -45,13 +49,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(not all(report.passed for report in reports))
 
 
-def run_one(plan: str, seed: int, url: str) -> Report:
+def run_mutants(url: str) -> int:
+    """Some trials for each mutant; 1 if any passes them all."""
+    survivors = [name for name in MUTANTS if not _is_found(name, url)]
+    print(f"{len(MUTANTS) - len(survivors)} of {len(MUTANTS)} mutants are found; not: {', '.join(survivors) or 'none'}")
+    return int(bool(survivors))
+
+
+def _is_found(name: str, url: str) -> bool:
+    """A mistake that needs a moment's chance gets three."""
+    return any(not run_one(MUTANTS[name].plan, fresh_seed(), url, mutant=name).passed for _ in range(3))
+
+
+def run_one(plan: str, seed: int, url: str, *, mutant: str | None = None) -> Report:
     """One trial in a folder of its own, which stays if the trial fails."""
     folder = Path(tempfile.mkdtemp(prefix=f"torture-{plan}-{seed}-"))
     place = url.format(folder=folder)
     anyio.run(_empty, place)
-    report = anyio.run(lambda: run_trial(PLANS[plan], seed=seed, url=place, folder=folder))
-    if report.passed:
+    report = anyio.run(lambda: run_trial(PLANS[plan], seed=seed, url=place, folder=folder, mutant=mutant))
+    if report.passed or mutant is not None:
         shutil.rmtree(folder)
     else:
         print(f"the files of this trial are in {folder}")

@@ -48,7 +48,8 @@ class Process:
 
     @property
     def has_children(self) -> bool:
-        """Whether anything that it started is left, once it has ended itself."""
+        """Whether it, or anything that it has started, is left."""
+        self.popen.poll()  # an ended process that nobody asks about counts as one that is there
         try:
             os.killpg(self.pid, 0)
         except ProcessLookupError:

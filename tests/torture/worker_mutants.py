@@ -1,0 +1,78 @@
+"""Workers with a mistake in them, each of which a trial has to find: `run_trials.py --mutants` shows that they do."""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from asynctasq.contract.driver import Driver
+from asynctasq.driver_api import Complete, Delivery
+from asynctasq.runtime.lease_keeper import LeaseKeeper
+from asynctasq.runtime.overseer import Overseer
+from asynctasq.runtime.reserve_loop import ReserveLoop
+from asynctasq.runtime.settlement_buffer import SettlementBuffer
+
+
+class Mutant(Struct, frozen=True):
+    """A mistake, and the plan whose trial finds it."""
+
+    plan: str
+    apply: Callable[[], None]
+
+
+def _acknowledges_first() -> None:
+    """Completes what it has reserved before it runs it."""
+    reserve = Driver.reserve
+
+    async def reserve_and_complete(self: Driver, *arguments: Any, **options: Any) -> list[Delivery]:
+        deliveries = await reserve(self, *arguments, **options)
+        await self.settle_many([Complete(receipt=delivery.receipt) for delivery in deliveries])
+        return deliveries
+
+    Driver.reserve = reserve_and_complete  # type: ignore[method-assign]
+
+
+def _sends_no_heartbeats() -> None:
+    """Lets every lease lapse."""
+    LeaseKeeper.due = lambda self: []  # type: ignore[method-assign]
+
+
+def _keeps_what_it_took_ahead() -> None:
+    """Ends without releasing what it has not begun."""
+
+    def forget_buffer(self: Overseer) -> None:
+        buffer = self._held.buffer
+        while buffer:
+            self._held.forget(buffer.popleft())
+
+    Overseer.release_buffer = forget_buffer  # type: ignore[method-assign]
+
+
+def _gives_up_on_errors() -> None:
+    """Stops reserving when the store once refuses."""
+
+    async def stop(self: ReserveLoop, error: Exception) -> None:
+        self.stop()
+
+    ReserveLoop._pause_after = stop  # type: ignore[method-assign]
+
+
+def _settles_once() -> None:
+    """Sends a settlement once, and forgets it whatever the store answers."""
+
+    async def settle(self: SettlementBuffer, batch: list[Any]) -> None:
+        try:
+            self._answered(batch, await self._send(batch), False)
+        except Exception:
+            self._give_up(batch)
+
+    SettlementBuffer._settle = settle  # type: ignore[method-assign]
+
+
+MUTANTS: dict[str, Mutant] = {
+    "acknowledges_first": Mutant("rolling", _acknowledges_first),
+    "sends_no_heartbeats": Mutant("rolling", _sends_no_heartbeats),
+    "keeps_what_it_took_ahead": Mutant("rolling", _keeps_what_it_took_ahead),
+    "gives_up_on_errors": Mutant("locked", _gives_up_on_errors),
+    "settles_once": Mutant("full", _settles_once),
+}
