@@ -60,21 +60,14 @@ async def _missing_statements(connection: Connection, names: StorageNames, until
     _refuse_newer(version, names)
     statements: list[str] = []
     if version == 0:
-        if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", names.schema):
+        if not await connection.fetchval(names.statement("schema_exists"), names.schema):
             statements.append(names.fill(f'CREATE SCHEMA "{names.schema}"'))
-        statements.append(
-            names.fill(
-                "CREATE TABLE {migrations} (\n"
-                "    version integer PRIMARY KEY,\n"
-                "    file text NOT NULL,\n"
-                "    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()\n"
-                ")"
-            )
-        )
+        statements += split_statements(names.fill(read("schema", "migrations.sql")))
+    migrated = names.fill(read("schema", "migrated.sql"))
     for number, file in migration_files().items():
         if number > version and (until is None or number <= until):
             statements += split_statements(names.fill(read("schema", file)))
-            statements.append(names.fill(f"INSERT INTO {{migrations}} (version, file) VALUES ({number}, '{file}')"))
+            statements += split_statements(migrated.replace(":version", str(number)).replace(":file", file))
     return statements
 
 

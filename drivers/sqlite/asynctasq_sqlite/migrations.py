@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 from msgspec import Struct
 
 from asynctasq.driver_api import StorageTooNew
-from asynctasq_sqlite.statements import in_namespace
+from asynctasq_sqlite.statements import in_namespace, statements
 
 _file_name = re.compile(r"(\d{4})_[a-z0-9_]+\.sql").fullmatch
 
@@ -60,13 +60,11 @@ def latest_version() -> int:
 
 def stored_version(connection: sqlite3.Connection, namespace: str) -> int:
     """The version of the tables; 0 when there are none."""
-    meta = in_namespace("ns_meta", namespace)
-    exists = connection.execute(
-        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", (meta.strip('"'),)
-    ).fetchone()
-    if exists is None:
+    texts = statements(namespace)
+    meta = in_namespace("ns_meta", namespace).strip('"')
+    if connection.execute(texts["table_exists"], (meta,)).fetchone() is None:
         return 0
-    return connection.execute(f"SELECT version FROM {meta}").fetchone()[0]
+    return connection.execute(texts["version"]).fetchone()[0]
 
 
 def pending_statements(connection: sqlite3.Connection, namespace: str, migrations: tuple[Migration, ...]) -> list[str]:
@@ -83,5 +81,6 @@ def pending_statements(connection: sqlite3.Connection, namespace: str, migration
         )
     found = [statement for migration in migrations[version:] for statement in migration.statements(namespace)]
     if found:
-        found.append(in_namespace(f"UPDATE ns_meta SET version = {len(migrations)}", namespace) + ";")
+        mark = (files("asynctasq_sqlite") / "schema" / "version_mark.sql").read_text("utf-8")
+        found.append(in_namespace(mark.replace(":version", str(len(migrations))), namespace) + ";")
     return found

@@ -1,0 +1,2 @@
+-- Behind each numbered file.
+INSERT INTO {migrations} (version, file) VALUES (:version, ':file');

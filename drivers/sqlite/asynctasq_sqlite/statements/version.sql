@@ -1,0 +1,1 @@
+SELECT version FROM ns_meta WHERE one = 1
