@@ -25,7 +25,7 @@ def postgres_url() -> str:
     try:
         asyncio.run(try_to_connect())
     except NATIVE_ERRORS as error:
-        pytest.skip(f"NO POSTGRESQL SERVER at {SERVER_URL} ({error}); set ASYNCTASQ_TEST_POSTGRES_URL")
+        pytest.skip(f"backend: NO POSTGRESQL SERVER at {SERVER_URL} ({error}); set ASYNCTASQ_TEST_POSTGRES_URL")
     return SERVER_URL
 
 

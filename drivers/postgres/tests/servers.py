@@ -26,7 +26,7 @@ def _binary(name: str) -> str | None:
 def skip_without_binary() -> None:
     """Skip, loudly, if no private server can be started."""
     if _binary("initdb") is None or _binary("postgres") is None:
-        pytest.skip("NO initdb AND postgres BINARIES: what needs a private server is not tested")
+        pytest.skip("backend: NO initdb AND postgres BINARIES: what needs a private server is not tested")
 
 
 def free_port() -> int:
@@ -171,7 +171,7 @@ class PgBouncer(_Process):
         binary = _binary("pgbouncer")
         if binary is None:
             self.remove()
-            pytest.skip("NO pgbouncer BINARY on the path: PgBouncer is not tested")
+            pytest.skip("backend: NO pgbouncer BINARY on the path: PgBouncer is not tested")
         self._binary = binary
         self._database = database
         (self.folder / "pgbouncer.ini").write_text(
