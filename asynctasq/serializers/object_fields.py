@@ -10,6 +10,9 @@ GetFields = Callable[[Any], Any]
 """Makes a dict (for an array-like struct: a list) of an object's fields."""
 
 
+_PLAIN = frozenset({str, bytes, int, float, list, dict})
+
+
 def fields_of(kind: type[Any]) -> GetFields | None:
     """How to take an object of this type apart, or None."""
     if issubclass(kind, Struct):
@@ -30,8 +33,11 @@ def build_model(kind: Any, value: Any) -> Any:
     Raises:
         ValueError: there is no way from the value to this type.
     """
-    if isinstance(value, get_origin(kind) or kind):
+    wanted = get_origin(kind) or kind
+    if isinstance(value, wanted):
         return value
+    if isinstance(wanted, type) and type(value) in _PLAIN and issubclass(wanted, type(value)):
+        return wanted(value)  # a subtype of a plain type, which lost its own type on the way
     validate = getattr(kind, "model_validate", None)
     if validate is None:
         raise ValueError(f"Expected `{getattr(kind, '__qualname__', kind)}`, got `{type(value).__name__}`")

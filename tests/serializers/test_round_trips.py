@@ -18,6 +18,7 @@ from asynctasq.contract.serializer import Serializer
 from asynctasq.errors import DeserializationError, SerializationError
 from asynctasq.serializers.json_serializer import JsonSerializer
 from asynctasq.serializers.msgpack_serializer import MsgpackSerializer
+from asynctasq.tasks.task_handle import TaskHandle
 
 SERIALIZERS: list[Callable[[], Serializer]] = [MsgpackSerializer, JsonSerializer]
 
@@ -73,6 +74,18 @@ class Movie(TypedDict):
     released: date
 
 
+class UserId(str):
+    __slots__ = ()
+
+
+class Cents(int):
+    __slots__ = ()
+
+
+class Rows(list[int]):
+    __slots__ = ()
+
+
 SOME_UUID = UUID("12345678-1234-5678-1234-567812345678")
 PLUS_TWO = timezone(timedelta(hours=2))
 
@@ -92,6 +105,13 @@ BUILT_IN: list[Any] = [
 ]  # fmt: skip
 
 TYPED: list[tuple[Any, Any]] = [
+    (UserId("u1"), UserId),
+    ([UserId("u1")], list[UserId]),
+    (Cents(5), Cents | None),
+    (Rows([1, 2]), Rows),
+    (TaskHandle("t1"), TaskHandle),
+    (TaskHandle[int]("t1"), TaskHandle[int]),
+    ({"a": TaskHandle("t1")}, dict[str, TaskHandle[int]]),
     (Colour.RED, Colour),
     (Level.LOW, Level),
     (Point(1, 2), Point),
