@@ -16,34 +16,48 @@ from asynctasq_mysql.storage_names import StorageNames
 ACCEPTED = EnqueueOutcome(accepted=True)
 
 _REMEMBERED_BY_DEFAULT = 60.0
-_DEFAULT_MICROSECONDS = 60_000_000
 _NTH_KEY = "LAST_INSERT_ID()+{}*@@auto_increment_increment"
 
 
 async def enqueue_in_own_transaction(database: Database, tasks: Sequence[NewTask]) -> list[EnqueueOutcome]:
     """Plain tasks with new ids in one round trip; everything else by looking first."""
-    if is_plain(tasks) and await database.run(lambda connection: _enqueue_plain(connection, database.names, tasks)):
+    made = _simplest(tasks)
+    if made is not None and await database.run(
+        lambda connection: _enqueue_plain(connection, database.names, tasks, *made)
+    ):
         return [ACCEPTED] * len(tasks)
     return await database.run_steps(lambda: enqueue(database.names, tasks, sees_latest=True))
 
 
-def is_plain(tasks: Sequence[NewTask]) -> bool:
-    """Whether nothing but the ids can stand in the way, and nobody has to care for the tasks later."""
+MakeRow = Callable[[int, NewTask], str]
+
+
+def _simplest(tasks: Sequence[NewTask]) -> tuple[str, MakeRow] | None:
+    """The statement that stores such tasks in one go, if there is one, and what makes its rows.
+
+    A column that has its default in all rows is left out: the server takes as long to read a row as to store it.
+    """
+    is_plain = True
     for task in tasks:
         if task.dedupe_key is not None or task.expires_after is not None or task.keep_for != 0.0:
-            return False
-    return True
+            return None
+        if task.correlation_id is not None or task.remember_for != _REMEMBERED_BY_DEFAULT:
+            is_plain = False
+    return ("enqueue_plain", _plain_row) if is_plain else ("enqueue_simple", _simple_row)
 
 
-async def _enqueue_plain(connection: Connection, names: StorageNames, tasks: Sequence[NewTask]) -> bool:
+async def _enqueue_plain(
+    connection: Connection, names: StorageNames, tasks: Sequence[NewTask], statement: str, row: MakeRow
+) -> bool:
     """Whether they are stored. If not, one of the ids was known, and the transaction has been undone."""
     statements = ["START TRANSACTION", names.statement("set_now")]
     try:
-        for part in _parts(names, tasks, _plain_row):
-            if len(statements) == 2 and len(part[0]) == len(tasks):
-                statements += _insert_plain(names, *part)
+        for part, rows in _parts(names, tasks, row):
+            statements.append(names.statement(statement, rows=Sql(",".join(rows))))
+            statements.append(names.statement("enqueue_known", count=len(part)))
+            if len(part) == len(tasks):
                 break
-            await connection.run_all([*statements, *_insert_plain(names, *part)])
+            await connection.run_all(statements)
             statements = []
         await connection.run_all([*statements, "COMMIT"])
     except NATIVE_ERRORS as error:
@@ -54,11 +68,6 @@ async def _enqueue_plain(connection: Connection, names: StorageNames, tasks: Seq
     return True
 
 
-def _insert_plain(names: StorageNames, tasks: Sequence[NewTask], rows: Sequence[str]) -> Iterator[str]:
-    yield names.statement("enqueue_plain", rows=Sql(",".join(rows)))
-    yield names.statement("enqueue_known", rows=_known_rows(names, tasks))
-
-
 def _known_rows(names: StorageNames, tasks: Sequence[NewTask]) -> Sql:
     namespace = names.namespace
     first, _, rest = _NTH_KEY.partition("{}")
@@ -66,7 +75,7 @@ def _known_rows(names: StorageNames, tasks: Sequence[NewTask]) -> Sql:
 
 
 def _parts(
-    names: StorageNames, tasks: Sequence[NewTask], row: Callable[[int, NewTask], str]
+    names: StorageNames, tasks: Sequence[NewTask], row: MakeRow
 ) -> Iterator[tuple[Sequence[NewTask], Sequence[str]]]:
     """Tasks and their rows, in parts that fit into a statement each. Rows are made as they are needed."""
     namespace = names.namespace
@@ -83,13 +92,15 @@ def _parts(
 
 
 def _plain_row(namespace: int, task: NewTask) -> str:
-    remember_for = (
-        _DEFAULT_MICROSECONDS if task.remember_for == _REMEMBERED_BY_DEFAULT else microseconds(task.remember_for)
-    )
     return (
-        f"({namespace},'{task.queue}',{9 - task.priority},{_due(task)},@asynctasq_now,{remember_for},'{task.id}',"
-        f"{text(task.name)},{optional_text(task.correlation_id)},{binary(task.payload)})"
+        f"({namespace},'{task.queue}',{9 - task.priority},{_due(task)},@asynctasq_now,'{task.id}',"
+        f"{text(task.name)},{binary(task.payload)})"
     )
+
+
+def _simple_row(namespace: int, task: NewTask) -> str:
+    remember_for = microseconds(task.remember_for)
+    return f"{_plain_row(namespace, task)[:-1]},{remember_for},{optional_text(task.correlation_id)})"
 
 
 def _due(task: NewTask) -> str:
@@ -102,7 +113,7 @@ def _full_row(namespace: int, task: NewTask) -> str:
     expires_at = NEVER if task.expires_after is None else f"@asynctasq_now+{microseconds(task.expires_after)}"
     special = int(task.dedupe_key is not None or task.expires_after is not None or task.keep_for != 0.0)
     return (
-        f"{_plain_row(namespace, task)[:-1]},{microseconds(task.keep_for)},{expires_at},"
+        f"{_simple_row(namespace, task)[:-1]},{microseconds(task.keep_for)},{expires_at},"
         f"{optional_text(task.dedupe_key)},{special})"
     )
 

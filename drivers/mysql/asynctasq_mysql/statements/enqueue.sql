@@ -1,3 +1,3 @@
-INSERT INTO {task} (namespace, queue, priority_order, at_us, enqueued_us, remember_us, id, name, correlation_id, payload,
+INSERT INTO {task} (namespace, queue, priority_order, at_us, enqueued_us, id, name, payload, remember_us, correlation_id,
   keep_us, expires_us, dedupe_key, special)
 VALUES :rows

@@ -1,2 +1,1 @@
-INSERT INTO {task} (namespace, queue, priority_order, at_us, enqueued_us, remember_us, id, name, correlation_id, payload)
-VALUES :rows
+INSERT INTO {task} (namespace, queue, priority_order, at_us, enqueued_us, id, name, payload) VALUES :rows
