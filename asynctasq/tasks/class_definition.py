@@ -34,6 +34,10 @@ def define_class(cls: type, *, kind: TaskKind | None, config: object) -> TaskDef
     execute = _execute_of(cls)
     if execute is None:
         return None
+    if inspect.iscoroutinefunction(inspect.unwrap(cast("Any", cls).should_retry)):
+        raise DefinitionError(
+            f"{owner}.should_retry is written with `async def`; wanted `def`: it answers at once, from the exception alone"
+        )
     own_config: Mapping[str, Any] = cls.__dict__.get("config", {})
     definition = TaskDefinition(
         name=own_config.get("name") or task_name(cls),

@@ -285,3 +285,14 @@ def test_annotations_may_be_for_type_checkers_only() -> None:
     arguments = call.definition.decode_arguments(serializer, serializer.encode(call.arguments))
     assert arguments.by_name == {"a": {1}, "b": [date(2026, 1, 1)]}
     assert hinted.definition.result_type is Any
+
+
+def test_should_retry_answers_at_once() -> None:
+    """A coroutine function would always be true, and is refused at definition."""
+    with pytest.raises(DefinitionError, match=r"should_retry is written with `async def`"):
+
+        class Asks(AsyncTask[None]):
+            async def execute(self) -> None: ...
+
+            async def should_retry(self, exception: Exception) -> bool:  # type: ignore[override]
+                return False
