@@ -101,8 +101,11 @@ class Config(Struct, frozen=True, kw_only=True):
     _flags: ClassVar[Mapping[str, Any]] = {}
 
     def __repr__(self) -> str:
+        return f"Config({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
         url = None if self.url is None else redact_url(self.url)
-        return f"Config(driver={self.driver!r}, url={url!r}, serializer={self.serializer!r}, apps={self.apps!r})"
+        return [("driver", self.driver), ("url", url), ("serializer", self.serializer), ("apps", self.apps)]
 
     @classmethod
     def get(cls) -> "Config":

@@ -36,6 +36,9 @@ class Sources(Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"Sources({', '.join(layer.kind for layer in self.layers)})"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("layers", [layer.kind for layer in self.layers])]
+
     def merged(
         self,
         groups: Iterable[str],
@@ -195,7 +198,11 @@ def _file_text(found: SettingValue) -> str:
     try:
         return Path(str(found.value)).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeError) as error:
-        raise ConfigurationError(f"{place(found.origin)} is {found.value!r}, which can't be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(
+            f"{place(found.origin)} is {found.value!r}, which can't be read ({why}); "
+            "wanted the path of a text file that this process may read"
+        ) from error
 
 
 def _first_name(layer: Layer, group: str) -> str:

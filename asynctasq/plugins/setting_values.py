@@ -46,6 +46,9 @@ class SettingValue(Struct, frozen=True):
     def __repr__(self) -> str:
         return f"SettingValue(***, {self.origin})"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("origin", str(self.origin))]
+
 
 def spell(kind: str, group: str, field: str) -> str:
     """How a setting is written in a place of this kind: `ASYNCTASQ_REDIS_URL`, `--redis-url`, `redis.url`."""

@@ -29,6 +29,10 @@ class PluginSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         shown = ", ".join(f"{name}={value!r}" for name, value in self.redacted().items())
         return f"{type(self).__name__}({shown})"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """As `repr`: rich, which can show the locals of a traceback, would read the fields themselves."""
+        return list(self.redacted().items())
+
     def redacted(self) -> dict[str, Any]:
         """Every field's value, with secrets masked."""
         marks = secret_marks(type(self))

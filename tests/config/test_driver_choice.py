@@ -1,10 +1,12 @@
 """Which driver is used, and where its settings come from."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from asynctasq.config import Config, resolve, set_current, set_flags
 from asynctasq.errors import ConfigurationError, DriverNotFound
@@ -128,6 +130,16 @@ def test_a_drivers_settings_come_from_all_places(tmp_path: Path) -> None:
     assert shown["worker.lease"] == (30.0, "default")
     assert "geheim" not in repr(config)
     assert "geheim" not in repr(config.origins)
+    for value in (config, config.driver_settings()):  # rich reads fields, not `repr`
+        assert "geheim" not in render(value)
+        assert "acme" in render(value)
+
+
+def render(value: object) -> str:
+    """As rich prints it, with the locals of a traceback for instance."""
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(value)
+    return console.export_text()
 
 
 def test_a_url_of_a_weaker_place_fills_what_a_stronger_one_leaves_open() -> None:
