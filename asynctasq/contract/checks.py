@@ -101,7 +101,7 @@ def check_new_task(task: NewTask, limits: Limits) -> None:
     check_identifier("queue", task.queue)
     check_text("name", task.name)
     check_payload("payload", task.payload, limits)
-    if task.priority not in PRIORITIES or isinstance(task.priority, bool):
+    if not isinstance(task.priority, int) or isinstance(task.priority, bool) or task.priority not in PRIORITIES:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgument(f"priority is {_shown(task.priority)}; wanted a whole number from 0 to 9 (9 first)")
     if task.correlation_id is not None:
         check_text("correlation_id", task.correlation_id)

@@ -1,6 +1,8 @@
 """The life of a driver: connecting, disconnecting once the calls in flight have ended, and never across a fork."""
 
 import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self, final
 
@@ -17,6 +19,8 @@ class DriverLife(DriverHooks):
     _open_in_process: int | None = None
     _calls_in_flight: int = 0
     _all_calls_done: anyio.Event | None = None
+    _changing: anyio.Event | None = None
+    """Set while it is being connected or disconnected: one at a time, however many ask."""
 
     # -- life
 
@@ -46,10 +50,11 @@ class DriverLife(DriverHooks):
         if self._open_in_process is not None and self._open_in_process != os.getpid():
             raise DriverClosed(_AFTER_FORK)
         await anyio.lowlevel.checkpoint()
-        if self._open_in_process is None:
-            await self._connect()
-            self._calls_in_flight = 0
-            self._open_in_process = os.getpid()
+        async with self._change():
+            if self._open_in_process is None:
+                await self._connect()
+                self._calls_in_flight = 0
+                self._open_in_process = os.getpid()
 
     @final
     async def disconnect(self) -> None:
@@ -58,15 +63,19 @@ class DriverLife(DriverHooks):
         In a forked child it lets go of the parent's driver without a word to the backend.
         """
         await anyio.lowlevel.checkpoint()
-        opened_in, self._open_in_process = self._open_in_process, None
-        if opened_in is None or opened_in != os.getpid():
+        if self._open_in_process is not None and self._open_in_process != os.getpid():
+            self._open_in_process = self._changing = None
             return
-        with anyio.CancelScope(shield=True):
-            if self._calls_in_flight:
-                self._all_calls_done = anyio.Event()
-                await self._all_calls_done.wait()
-                self._all_calls_done = None
-            await self._disconnect()
+        async with self._change():
+            opened_in, self._open_in_process = self._open_in_process, None
+            if opened_in is None:
+                return
+            with anyio.CancelScope(shield=True):
+                if self._calls_in_flight:
+                    self._all_calls_done = anyio.Event()
+                    await self._all_calls_done.wait()
+                    self._all_calls_done = None
+                await self._disconnect()
 
     @final
     async def prepare_storage(self, *, dry_run: bool = False) -> list[str]:
@@ -86,6 +95,18 @@ class DriverLife(DriverHooks):
         """Raise `DriverClosed` unless the driver is open in this process. Feature objects begin with it."""
         if self._open_in_process != os.getpid():
             raise DriverClosed(_NOT_CONNECTED if self._open_in_process is None else _AFTER_FORK)
+
+    @asynccontextmanager
+    async def _change(self) -> AsyncGenerator[None]:
+        """Wait for whoever is connecting or disconnecting, and be the one that does."""
+        while self._changing is not None:
+            await self._changing.wait()
+        self._changing = changed = anyio.Event()
+        try:
+            yield
+        finally:
+            self._changing = None
+            changed.set()
 
     def _enter(self) -> None:
         self.check_open()
