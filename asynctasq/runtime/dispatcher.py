@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from msgspec import UNSET
+
 from asynctasq.configuration.groups import TaskDefaultsConfig
 from asynctasq.contract.driver import Driver
 from asynctasq.contract.envelopes import NewTask
@@ -89,7 +91,7 @@ class Dispatcher:
             if queue is not None:
                 overrides.queue = identifier("queue", queue)
             if delay is not None:
-                overrides.delay = seconds("delay", delay)
+                overrides.delay, overrides.available_at = seconds("delay", delay), UNSET
             call.overrides = overrides
         return await self.dispatch_call(call)
 

@@ -32,6 +32,7 @@ class FailedHandlers:
         self._thread_limiter = anyio.CapacityLimiter(concurrency)
         self._time_limit = time_limit
         self._idle: anyio.Event | None = None
+        self._closed = False
         self.pending = 0
         """How many wait or run."""
         self.errors = 0
@@ -39,8 +40,15 @@ class FailedHandlers:
 
     def start(self, attempt: Attempt, error: BaseException) -> None:
         """Call the task's `failed()` soon."""
+        if self._closed:
+            _logger.warning("task %s: the worker has ended, so failed() is left out", attempt.current.id)
+            return
         self.pending += 1
         self._task_group.start_soon(self._run, attempt, error, name="asynctasq failed()")
+
+    def close(self) -> None:
+        """The task group has ended: whatever is buried from here on is not handled any more."""
+        self._closed = True
 
     async def wait_until_idle(self) -> None:
         """Wait until every handler has ended."""

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from asynctasq.contract.checks import MAX_FAILURE_BYTES
 from asynctasq.contract.envelopes import Failure
-from asynctasq.errors import TaskFailed
+from asynctasq.errors import Discard, TaskFailed
 
 
 class FailedInChild(TaskFailed):
@@ -19,6 +19,7 @@ Redact = Callable[[str], str]
 
 _TYPE_BYTES = 200
 _MESSAGE_BYTES = 2048
+_REASON_BYTES = 200
 _CUT = "\n[... cut ...]\n"
 _OWN_FOLDER = str(Path(__file__).parent)
 
@@ -54,6 +55,15 @@ def as_exception(error: BaseException) -> Exception:
     failed = TaskFailed(f"{failure.type}: {failure.message}", type_name=failure.type, traceback=failure.traceback)
     failed.__cause__ = error
     return failed
+
+
+def discard_reason(signal: Discard) -> str:
+    """Why a task was discarded, fit for every store, whatever the task gave as the reason."""
+    try:
+        reason = str(signal.reason)
+    except Exception:
+        return "discarded"
+    return bounded_text(reason, _REASON_BYTES) or "discarded"
 
 
 def type_name(error: BaseException) -> str:

@@ -8,6 +8,7 @@ import asyncio
 import ctypes
 import importlib
 import logging
+import math
 import os
 import queue
 import runpy
@@ -21,7 +22,7 @@ from typing import Any, BinaryIO, cast
 
 from asynctasq.contract.serializer import Serializer
 from asynctasq.errors import DeserializationError, Discard, NeedsLoading, RetryLater
-from asynctasq.runtime.failure_text import as_exception, bounded_text, failure_of, message_of, type_name
+from asynctasq.runtime.failure_text import as_exception, discard_reason, failure_of, message_of, type_name
 from asynctasq.runtime.process_protocol import (
     LENGTH,
     Answer,
@@ -145,9 +146,9 @@ async def _guarded(awaitable: Awaitable[Any]) -> tuple[Any, BaseException | None
 
 def _raised(request: Request, task: TaskInstance | None, error: BaseException) -> Answer:
     if isinstance(error, RetryLater):
-        return AskedForLater(_number(error.delay))
+        return AskedForLater(_number(getattr(error, "delay", None)))
     if isinstance(error, Discard):
-        return Discarded(bounded_text(str(error.reason), 200) or "discarded")
+        return Discarded(discard_reason(error))
     if task is None and isinstance(error, DeserializationError):
         return _buried(error, "undecodable")
     failure = failure_of(error)
@@ -156,7 +157,10 @@ def _raised(request: Request, task: TaskInstance | None, error: BaseException) -
 
 def _number(delay: object) -> float:
     """Whatever a task passed as a delay."""
-    return float(delay) if isinstance(delay, int | float) else 0.0
+    try:
+        return float(delay) if isinstance(delay, int | float) else 0.0
+    except OverflowError:
+        return math.inf
 
 
 def _buried(error: Exception, reason: str) -> Raised:

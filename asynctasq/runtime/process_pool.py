@@ -137,10 +137,13 @@ class ProcessPool:
                     _logger.error("a child of the process pool did not start: %s", error)
                     await anyio.sleep(backoff.next_delay())
                 else:
+                    if self._closed:  # while it started
+                        return await child.end(kill=True)
                     self._children.add(child)
                     self._idle.append(child)
                     self._wake_one()
-                    return
+                    return None
+            return None
         finally:
             self._starting -= 1
 

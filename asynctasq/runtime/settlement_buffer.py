@@ -130,7 +130,10 @@ class SettlementBuffer:
         deadline = min(anyio.current_time() + self._timeout, self._give_up_at)
         try:
             with anyio.CancelScope(deadline=deadline, shield=True) as self._patience:
-                return await self._driver.settle_many([settlement for _, settlement in batch])
+                outcomes = await self._driver.settle_many([settlement for _, settlement in batch])
+                if len(outcomes) != len(batch):
+                    raise DriverUnavailable(f"{len(outcomes)} outcomes came for {len(batch)} settlements")
+                return outcomes
         finally:
             self._patience = None
             self.in_flight = _NOTHING

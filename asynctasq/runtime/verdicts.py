@@ -1,7 +1,6 @@
 """What becomes of an attempt: completed, retried, given back, buried or cancelled."""
 
 import logging
-import math
 from contextvars import copy_context
 from functools import partial
 
@@ -13,7 +12,7 @@ from asynctasq.runtime.failed_handlers import FailedHandlers
 from asynctasq.runtime.failure_text import (
     Redact,
     as_exception,
-    bounded_text,
+    discard_reason,
     failure_of,
     for_the_log,
     message_of,
@@ -24,8 +23,6 @@ from asynctasq.runtime.retry_policy import may_retry, retry_delay
 from asynctasq.runtime.task_logging import log_fields
 
 _logger = logging.getLogger("asynctasq.worker")
-
-_REASON_BYTES = 200
 
 
 class Verdicts:
@@ -100,9 +97,9 @@ class Verdicts:
         held, current = attempt.held, attempt.current
         receipt = held.delivery.receipt
         if isinstance(error, RetryLater):
-            return Release(receipt=receipt, delay=self._bounded_delay(error.delay))
+            return Release(receipt=receipt, delay=self._bounded_delay(getattr(error, "delay", 0.0)))
         if isinstance(error, Discard):
-            return Cancel(receipt=receipt, reason=_reason(error))
+            return Cancel(receipt=receipt, reason=discard_reason(error))
         if not may_retry(attempt.headers, current.attempt):
             return self.buried(attempt, error, "failed")
         if wants_retry is None:
@@ -147,9 +144,9 @@ class Verdicts:
     def _bounded_delay(self, delay: object) -> float:
         """A delay that every driver takes, whatever the task asked for."""
         most = self._limits.max_delay
-        if not isinstance(delay, int | float) or math.isnan(delay):
+        if not isinstance(delay, int | float) or not delay > 0:  # a NaN is not more than anything
             return 0.0
-        return min(max(float(delay), 0.0), most)
+        return float(min(delay, most))
 
 
 def _asked_to_retry(attempt: Attempt, error: BaseException) -> bool:
@@ -173,7 +170,3 @@ def wants_retry(attempt: Attempt, error: BaseException) -> bool:
             extra=log_fields(attempt.current),
         )
         return False
-
-
-def _reason(signal: Discard) -> str:
-    return bounded_text(str(signal.reason), _REASON_BYTES) or "discarded"

@@ -183,9 +183,10 @@ class Worker:
                     await run.release_rest()
 
     def pause(self) -> None:
-        """Take nothing new, and go on with everything else."""
+        """Take nothing new, give back what has not begun, and go on with everything else."""
         if self._run is not None:
             self._run.reserving.pause()
+            self._run.overseer.release_buffer()
 
     # -- for people to look at
 

@@ -195,6 +195,7 @@ class WorkerRun:
     async def release_rest(self) -> None:
         """After the task group has ended: end the child processes, and give back what is still held, which is nothing
         after a regular end."""
+        self.handlers.close()
         await self.pool.close()
         for held in list(self.held.table.values()):
             self.settlements.add(held, Release(receipt=held.delivery.receipt))

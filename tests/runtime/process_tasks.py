@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 
 import anyio
 
@@ -60,8 +60,14 @@ def end(how: str) -> Any:
             raise error
         case "later":
             raise RetryLater(120.0)
+        case "later, immeasurably":
+            raise RetryLater(10**400)
         case "discard":
             raise Discard("not needed")
+        case "discard, hostile":
+            discard = Discard()
+            discard.reason = cast("str", Unspeakable())
+            raise discard
         case "large":
             return bytes(1_000_000)
         case "unencodable":
@@ -79,6 +85,11 @@ async def end_async(how: str) -> None:
     if how == "interrupt":
         raise KeyboardInterrupt
     raise SystemExit(4)
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise ValueError("no words")
 
 
 class Choosy(SyncProcessTask[None]):

@@ -364,6 +364,13 @@ async def test_one_bad_task_costs_the_others_nothing(driver: WatchedDriver, disp
     assert len(await driver.get_tasks([str(handle) for handle in outcomes.values()])) == 9
 
 
+async def test_a_delay_wins_over_the_moment_of_the_chain(driver: WatchedDriver, dispatcher: Dispatcher) -> None:
+    """`dispatch(task, delay=)` takes the place of `.at()`, as a later `.delay()` does."""
+    later = email("a").at(datetime.now(UTC) + timedelta(hours=5))
+    record = await (await dispatcher.dispatch(later, delay=60)).record()
+    assert 59 < (record.available_at - record.enqueued_at).total_seconds() <= 60
+
+
 # -- cancellation
 
 

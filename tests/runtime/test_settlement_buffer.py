@@ -64,6 +64,24 @@ async def test_while_one_batch_is_in_flight_the_next_one_gathers(bench: Bench) -
     assert outcomes == [SettleOutcome.APPLIED] * 10
 
 
+async def test_a_driver_that_miscounts_does_not_end_the_worker(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Too few outcomes are no answer: the same batch is sent again."""
+    settle = bench.driver._settle_many
+    answers = iter([[], [SettleOutcome.APPLIED, SettleOutcome.APPLIED]])
+
+    async def miscounting(settlements: Any) -> Any:
+        outcomes = await settle(settlements)
+        return next(answers, outcomes)
+
+    monkeypatch.setattr(bench.driver, "_settle_many", miscounting)
+    id = await bench.enqueue(quick(1))
+    await bench.work()
+    assert (await bench.record(id)).state is TaskState.COMPLETED
+    assert "0 outcomes came for 1 settlements" in caplog.text
+
+
 async def test_a_second_settlement_of_one_delivery_is_dropped(bench: Bench) -> None:
     """A delivery is settled once: what comes later no longer counts."""
     held, [one] = await _held(bench, 1)

@@ -139,6 +139,20 @@ async def test_prefetched_tasks_are_released_at_once(bench: Bench) -> None:
     assert {record.attempts for record in records if record.state is TaskState.READY} <= {0}
 
 
+async def test_a_pause_gives_back_what_has_not_begun(bench: Bench) -> None:
+    """A worker that is told to take nothing new releases its buffer at once; what runs goes on."""
+    for _ in range(3000):
+        await bench.enqueue(sleep(0.001))
+    for _ in range(400):
+        await bench.enqueue(sleep(20.0))
+    async with bench.working(concurrency=10, grace=60.0) as worker:
+        await bench.eventually(lambda: worker.get_health_status()["buffered_tasks"] >= 50)
+        worker.pause()
+        assert worker.get_health_status()["buffered_tasks"] == 0
+        await anyio.sleep(0.1)
+        assert (await bench.driver.queue_stats(["default"]))["default"].leased <= 10
+
+
 async def test_deliveries_that_arrive_after_the_request_are_released(bench: Bench) -> None:
     """A reserve that is in flight when the worker is asked to stop is waited for, and what it brings is released."""
     id = await bench.enqueue(sleep(1.0))
