@@ -61,7 +61,7 @@ def test_text_becomes_what_the_annotation_says(text: Any, annotation: Any, value
 )
 def test_what_does_not_fit_is_refused(value: Any, annotation: Any) -> None:
     """No number that is none, and no truth value for a number."""
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"\S"):
         convert_setting(value, annotation)
 
 

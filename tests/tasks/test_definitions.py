@@ -278,7 +278,7 @@ def test_annotations_may_be_for_type_checkers_only() -> None:
     """A name that exists for type checkers only leaves the parameter as the type that it was encoded as."""
 
     @task
-    def hinted(a: "Unknown", b: "list[date]") -> "Unknown": ...  # type: ignore[name-defined]
+    def hinted(a: "Unknown", b: "list[date]") -> "Unknown": ...  # noqa: F821
 
     call = call_of(hinted({1}, [date(2026, 1, 1)]))
     serializer = JsonSerializer()
