@@ -36,7 +36,7 @@ def define_class(cls: type, *, kind: TaskKind | None, config: object) -> TaskDef
         return None
     if inspect.iscoroutinefunction(inspect.unwrap(cast("Any", cls).should_retry)):
         raise DefinitionError(
-            f"{owner}.should_retry is written with `async def`; wanted `def`: it answers at once, from the exception alone"
+            f"{owner}.should_retry is written with `async def`; wanted `def`: it answers at once, by the exception"
         )
     own_config: Mapping[str, Any] = cls.__dict__.get("config", {})
     definition = TaskDefinition(
