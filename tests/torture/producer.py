@@ -20,8 +20,9 @@ def invocations(chooser: random.Random, long: float, kinds: frozenset[str], chil
     if "process" in kinds and share < 0.05:
         from tests.torture import process_tasks
 
-        kind = chooser.choice((process_tasks.in_process, process_tasks.in_process, process_tasks.child_leaves))
-        return kind(seconds=0.05) if kind is process_tasks.in_process else kind()
+        if share < 0.04:
+            return process_tasks.in_process(seconds=0.05)
+        return process_tasks.child_leaves() if share < 0.046 else process_tasks.endless()
     if "poison" in kinds and share < 0.09:
         return chooser.choice(tasks.POISONS)()
     if share < 0.20:

@@ -56,6 +56,17 @@ class Process:
             return False
         return True
 
+    @property
+    def open_files(self) -> int:
+        """How many file descriptors it has; needs /proc."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    @property
+    def resident_mebibytes(self) -> float:
+        """How much memory it has; needs /proc."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
     def send(self, number: int) -> None:
         """Send a signal to this process alone."""
         self.popen.send_signal(number)
