@@ -139,6 +139,8 @@ class CallQueue:
 
     async def _wait_for_turn(self, call: _Call) -> bool:
         call.turn = self._loop.create_future()
+        if call.done:  # carried out since it stood in the line: the thread may have seen no turn to answer
+            return False
         try:
             return await call.turn
         except asyncio.CancelledError:

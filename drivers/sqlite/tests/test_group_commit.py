@@ -1,6 +1,7 @@
 """Calls share transactions, and are applied as a whole or not at all."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,42 @@ async def test_enqueues_at_once_share_commits(driver: SQLiteDriver) -> None:
     assert len(commits) <= 3
     assert accepted.count(False) == 9
     assert len(accepted) == 190
+
+
+class _SlowLoop:
+    """An event loop that is so slow to make a future that the thread has carried out the call meanwhile."""
+
+    def __init__(self, writer: Any, release: threading.Event) -> None:
+        self._writer, self._loop, self._release = writer, writer._loop, release
+
+    def create_future(self) -> Any:
+        call = self._writer._waiting[-1]
+        self._release.set()
+        ends_at = time.monotonic() + 5
+        while not call.done and time.monotonic() < ends_at:
+            time.sleep(0.001)
+        assert call.done
+        return self._loop.create_future()
+
+    def call_soon_threadsafe(self, *arguments: Any) -> None:
+        self._loop.call_soon_threadsafe(*arguments)
+
+
+async def test_a_thread_that_is_faster_than_its_callers(driver: SQLiteDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that is carried out before it has begun to wait has its outcome all the same."""
+    writer, release = driver._open_store().writer, threading.Event()
+    accepted: list[bool] = []
+
+    async def enqueue() -> None:
+        accepted.extend([outcome.accepted for outcome in await driver.enqueue_many(new_tasks(1))])
+
+    monkeypatch.setattr(writer, "_loop", _SlowLoop(writer, release))
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(writer._connection._execute, release.wait, 5)  # type: ignore[attr-defined]
+            tasks.start_soon(enqueue)
+            tasks.start_soon(enqueue)
+    assert accepted == [True, True]
 
 
 async def test_cancelled_before_it_began(path: Path, driver: SQLiteDriver) -> None:
