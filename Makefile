@@ -7,10 +7,11 @@ MANIFESTS := pyproject.toml constraints.txt conformance/pyproject.toml $(wildcar
 PIP := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
 TEST_ARGUMENTS ?=
 URL ?=
+HOURS ?= 1
 PATHS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast check format conformance mutants benchmark constraints clean
+.PHONY: help setup demo test fast check format conformance mutants torture benchmark constraints clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -56,6 +57,9 @@ conformance: $(VENV)/.development ## run the conformance suite on every installe
 
 mutants: $(VENV)/.development ## show that the conformance suite fails every wrong driver
 	$(BIN)/python -m asynctasq_conformance.mutants
+
+torture: $(VENV)/.development ## trials with faults for as long as you like: make torture HOURS=2 URL=...
+	$(BIN)/python tests/torture/run_trials.py --hours $(HOURS) $(if $(URL),--url "$(URL)")
 
 benchmark: $(VENV)/.development ## no-op tasks per second beside the raw store cycle
 	$(BIN)/python benchmarks/drain.py
