@@ -1,5 +1,6 @@
 """What becomes of the server's errors: one table, by number."""
 
+import ssl
 from collections.abc import Iterator
 from enum import Enum, auto
 
@@ -153,7 +154,10 @@ def connect_error(error: BaseException) -> DriverError | ConfigurationError:
     """What `connect()` and `prepare_storage()` raise for a client library's error."""
     code = code_of(error)
     if code is None or 2002 <= code <= 2003:
-        return DriverUnavailable(f"the server can't be reached ({_told(error)}); is it running, at this address?")
+        reason = error.__cause__ or error  # the client library's own words leave it out
+        if isinstance(reason, ssl.SSLError):
+            return ConfigurationError(f"the server is not trusted, or trusts us not: {_told(reason)}")
+        return DriverUnavailable(f"the server can't be reached ({_told(reason)}); is it running, at this address?")
     if meaning_of(code, error) is Meaning.REFUSED:
         return ConfigurationError(f"the server refuses: {_told(error)}")
     return _by_meaning(meaning_of(code, error), error)

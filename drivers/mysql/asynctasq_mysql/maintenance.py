@@ -12,8 +12,8 @@ from asynctasq_mysql.steps import Step, Steps
 from asynctasq_mysql.storage_names import StorageNames
 from asynctasq_mysql.transitions import Transitions
 
-JOURNAL_SLICE = 50
-"""Rows of the journal that one call reads at most; each has up to 1,000 ids."""
+JOURNAL_SLICE = 250
+"""Rows of the journal that one call adds up at most."""
 
 
 async def maintain(database: Database, limit: int) -> MaintenanceReport:
@@ -83,11 +83,22 @@ def forget(names: StorageNames, tasks: Sequence[StoredTask]) -> list[str]:
 
 async def forget_ids(database: Database, limit: int) -> tuple[int, bool]:
     """Forget ids without records, and add up totals; how many were forgotten, and whether there may be more."""
-    return await database.run_steps(lambda: _forget(database.names, limit))
+    due = await database.fetch("journal_due", limit=JOURNAL_SLICE)
+    taken: list[int] = []
+    ids = 0
+    for pk, remembered in due:
+        if ids >= limit:
+            break
+        taken.append(pk)
+        ids += remembered
+    if not taken:
+        return 0, False
+    forgotten, is_cut = await database.run_steps(lambda: _forget(database.names, sorted(taken), limit))
+    return forgotten, is_cut or len(taken) < len(due) or len(due) == JOURNAL_SLICE
 
 
-def _forget(names: StorageNames, limit: int) -> Steps[tuple[int, bool]]:
-    [found] = yield Step([names.statement("journal_due", limit=JOURNAL_SLICE)])
+def _forget(names: StorageNames, rows: Sequence[int], limit: int) -> Steps[tuple[int, bool]]:
+    [found] = yield Step([names.statement("journal_take", pks=rows)])
     totals: dict[str, list[int]] = {}
     done: list[int] = []
     ids: list[str] = []
@@ -106,12 +117,13 @@ def _forget(names: StorageNames, limit: int) -> Steps[tuple[int, bool]]:
         if len(known) > room:
             is_cut = True
             rest = Sql(f"'{' '.join(known[room:])}'")
-            statements.append(names.statement("journal_cut", pk=row[0], ids=rest))
+            cut = names.statement("journal_cut", pk=row[0], ids=rest, remembered=len(known) - room)
+            statements.append(cut)
             break
         done.append(row[0])
     statements += _forgotten(names, done, ids, pks, totals)
     yield Step(statements or [names.statement("now")], is_last=True)
-    return len(ids), is_cut or len(found.rows) == JOURNAL_SLICE
+    return len(ids), is_cut
 
 
 def _add_up(totals: dict[str, list[int]], row: Row) -> None:

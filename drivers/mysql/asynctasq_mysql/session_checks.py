@@ -80,5 +80,5 @@ async def begin_session(connection: Connection) -> Session:
         raise ConfigurationError(
             f"the session's isolation level is {session.isolation}; wanted READ-COMMITTED. Does a proxy change it?"
         )
-    connection.packet_limit = session.max_allowed_packet - ROOM_FOR_REST // 4
+    connection.packet_limit = session.max_allowed_packet - ROOM_FOR_REST // 8
     return session

@@ -23,8 +23,8 @@ FAILURES_KEPT = 10
 StoredFailure = tuple[str, str, str, int, str, int]
 """Type, message, traceback, attempt, worker, and when."""
 
-read_failures = msgspec.json.Decoder(list[StoredFailure]).decode
-_write_failures = msgspec.json.Encoder().encode
+read_failures = msgspec.msgpack.Decoder(list[StoredFailure]).decode
+_write_failures = msgspec.msgpack.Encoder().encode
 
 
 async def settle_in_own_transaction(database: Database, settlements: Sequence[Settlement]) -> list[SettleOutcome]:

@@ -15,8 +15,8 @@ from asynctasq_mysql.settings import MySQLConfig
 NOW = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
 """The moment at which the present statement began: in a statement of its own, behind those that waited for locks."""
 
-ROOM_FOR_REST = 65_536
-"""Bytes of a statement beside its payload."""
+ROOM_FOR_REST = 262_144
+"""Bytes of a statement beside its largest value: ten failures of 8 KiB, in hexadecimal, and all that is small."""
 
 _value = re.compile(r":([a-z_]+)")
 

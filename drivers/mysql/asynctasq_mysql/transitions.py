@@ -162,13 +162,13 @@ class Transitions:
         totals = f"{ended.completed},{ended.dead},{ended.retried},{ended.cancelled}"
         begin = f"({self._names.namespace},{text(queue)}"
         if not ended.forgotten:
-            yield f"{begin},{self.now},{totals},'','')"
+            yield f"{begin},{self.now},{totals},0,'','')"
         for forget_at, tasks in ended.forgotten.items():
             for first in range(0, len(tasks), IDS_PER_ROW):
                 part = tasks[first : first + IDS_PER_ROW]
                 pks = " ".join([str(task.pk) for task in part])
                 ids = " ".join([task.id for task in part])
-                yield f"{begin},{forget_at},{totals},'{pks}','{ids}')"
+                yield f"{begin},{forget_at},{totals},{len(part)},'{pks}','{ids}')"
                 totals = "0,0,0,0"
 
     def _bulk(self, statement: str, values: Sequence[str]) -> list[str]:

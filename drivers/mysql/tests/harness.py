@@ -65,8 +65,8 @@ class Administrator:
         for pk, stored in self.run(
             f"SELECT pk, failures FROM {{task}} WHERE namespace = {number} AND failures IS NOT NULL"
         ):
-            moved = [[*failure[:-1], failure[-1] - shift] for failure in msgspec.json.decode(stored)]
-            failures.append(f"UPDATE {{task}} SET failures = X'{msgspec.json.encode(moved).hex()}' WHERE pk = {pk}")
+            moved = [[*failure[:-1], failure[-1] - shift] for failure in msgspec.msgpack.decode(stored)]
+            failures.append(f"UPDATE {{task}} SET failures = X'{msgspec.msgpack.encode(moved).hex()}' WHERE pk = {pk}")
         shifts = [sql.replace(":shift", str(shift)).replace(":namespace", str(number)) for sql in SHIFTS]
         self.run("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", *shifts, *failures)
 
@@ -133,7 +133,7 @@ class MySQLHarness(DriverHarness):
         host, port = self.address
         credentials = self._url.netloc.rpartition("@")[0]
         dsn = f"mysql://{credentials}{'@' if credentials else ''}{host}:{port}{self._url.path}"
-        return MySQLConfig(dsn=dsn, namespace=namespace)
+        return MySQLConfig(dsn=dsn, namespace=namespace, command_timeout=5.0)
 
     async def open_driver(self, namespace: str) -> MySQLDriver:
         """A driver that is not connected."""

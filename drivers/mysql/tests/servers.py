@@ -128,6 +128,9 @@ class MariaDBServer:
         """Let it hold its connections and say nothing."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        state = Path(f"/proc/{self._process.pid}/stat")
+        while state.read_text().rpartition(")")[2].split()[0] != "T":
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         """Let it go on."""

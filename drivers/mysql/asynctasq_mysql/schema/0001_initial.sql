@@ -62,7 +62,8 @@ CREATE TABLE IF NOT EXISTS {agenda} (
   KEY due (namespace, kind, at_us)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC;
 
--- One row per call that ended tasks: what to add to the totals, and which ids to forget, and when.
+-- One row per call that ended tasks: what to add to the totals, and which ids (as many as `remembered`) to forget, and
+-- when.
 CREATE TABLE IF NOT EXISTS {journal} (
   pk BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   namespace INT UNSIGNED NOT NULL,
@@ -72,6 +73,7 @@ CREATE TABLE IF NOT EXISTS {journal} (
   dead INT UNSIGNED NOT NULL,
   retried INT UNSIGNED NOT NULL,
   cancelled INT UNSIGNED NOT NULL,
+  remembered INT UNSIGNED NOT NULL,
   pks MEDIUMTEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   ids MEDIUMTEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   KEY due (namespace, forget_us)

@@ -1,1 +1,1 @@
-INSERT INTO {journal} (namespace, queue, forget_us, completed, dead, retried, cancelled, pks, ids) VALUES :rows
+INSERT INTO {journal} (namespace, queue, forget_us, completed, dead, retried, cancelled, remembered, pks, ids) VALUES :rows

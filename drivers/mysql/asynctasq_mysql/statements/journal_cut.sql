@@ -1,1 +1,3 @@
-UPDATE {journal} SET completed = 0, dead = 0, retried = 0, cancelled = 0, ids = :ids WHERE pk = :pk
+UPDATE {journal} FORCE INDEX (PRIMARY)
+SET completed = 0, dead = 0, retried = 0, cancelled = 0, remembered = :remembered, ids = :ids
+WHERE pk = :pk

@@ -9,9 +9,9 @@ FOR UPDATE;
 DELETE t FROM {task} AS t FORCE INDEX (PRIMARY)
 WHERE t.pk IN :pks AND (t.pk, t.receipt) IN :receipts AND t.namespace = :namespace AND t.state = 0 AND t.special = 0
   AND t.at_us > {now};
-INSERT INTO {journal} (namespace, queue, forget_us, completed, dead, retried, cancelled, pks, ids)
+INSERT INTO {journal} (namespace, queue, forget_us, completed, dead, retried, cancelled, remembered, pks, ids)
 VALUES (:namespace, @asynctasq_queue, {now} + @asynctasq_remember,
   IF(ROW_COUNT() = :count AND @asynctasq_queue = @asynctasq_other_queue AND @asynctasq_remember = @asynctasq_longer,
     :count, NULL),
-  0, 0, 0, :pk_list, @asynctasq_ids);
+  0, 0, 0, :count, :pk_list, @asynctasq_ids);
 COMMIT
