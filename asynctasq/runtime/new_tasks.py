@@ -3,7 +3,7 @@
 import string
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -160,10 +160,7 @@ class NewTaskMaker:
     def _key(self, unique: bool | str, call: TaskCall) -> str:
         """The dedupe key: of equal arguments, or the text with the arguments filled in."""
         if unique is True:
-            ordered = {
-                name: call.arguments[name] for name in call.definition.parameters.names if name in call.arguments
-            }
-            body = self._serializer.encode(ordered)
+            body = self._serializer.encode(_ordered(call.arguments))
             return sha256(call.definition.name.encode() + b"\0" + body).hexdigest()
         return text("unique", _filled_in(str(unique), call.arguments))
 
@@ -172,6 +169,16 @@ class NewTaskMaker:
             f"the payload of {definition.name} has {len(payload)} bytes; at most {self._max_payload_bytes} fit. "
             "Store the data elsewhere and pass a reference, or raise max_payload_bytes"
         )
+
+
+def _ordered(value: Any) -> Any:
+    """Equal dicts in an equal order, wherever they stand: their bytes are compared."""
+    if type(value) is dict:
+        items = cast("dict[Any, Any]", value).items()
+        return {key: _ordered(item) for key, item in sorted(items, key=lambda item: repr(item[0]))}
+    if type(value) is list:
+        return [_ordered(item) for item in cast("list[Any]", value)]
+    return value
 
 
 def _or(chosen: Any | UnsetType, otherwise: Any) -> Any:

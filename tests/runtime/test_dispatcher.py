@@ -218,6 +218,18 @@ async def test_a_chosen_id_is_dispatched_once(driver: WatchedDriver, dispatcher:
     assert (first, first.accepted, second, second.accepted) == ("order-1", True, "order-1", False)
 
 
+async def test_equal_arguments_are_equal_in_whatever_order(driver: WatchedDriver, dispatcher: Dispatcher) -> None:
+    """A unique key of the arguments does not depend on how the caller ordered keywords, dicts and sets."""
+
+    @task(unique=True, name="unique.ordered")
+    def ordered(filters: dict[str, Any], tags: set[str], **more: int) -> None: ...
+
+    first = await dispatch(dispatcher, ordered({"a": [{"x": 1, "y": 2}], "b": 2}, {"p", "q"}, k=1, l=2))
+    second = await dispatch(dispatcher, ordered(l=2, k=1, tags={"q", "p"}, filters={"b": 2, "a": [{"y": 2, "x": 1}]}))
+    assert (second, second.accepted) == (first, False)
+    assert (await dispatch(dispatcher, ordered({"a": [], "b": 2}, {"p", "q"}, k=1, l=2))).accepted
+
+
 async def test_unique_keys(driver: WatchedDriver, dispatcher: Dispatcher) -> None:
     """One key, one waiting task: a key of one's own, one from the arguments, or one per equal arguments."""
 
