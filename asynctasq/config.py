@@ -29,7 +29,7 @@ from asynctasq.configuration.layers import (
     read_flags,
     read_variables,
 )
-from asynctasq.configuration.sources import DEFAULT_DRIVER, Sources
+from asynctasq.configuration.sources import DEFAULT_DRIVER, DriverChoice, Sources
 from asynctasq.contract.driver import Driver
 from asynctasq.contract.event_sink import EventSink
 from asynctasq.contract.serializer import Serializer
@@ -237,6 +237,7 @@ def resolve(
     flags: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
     dotenv_path: str | Path | None = ".env",
+    choose_driver: bool = True,
 ) -> Config:
     """Put the configuration together. Imports no plugin, and reads nothing but what it is given.
 
@@ -246,6 +247,7 @@ def resolve(
         flags: The command line's flags by their spelling, such as `--redis-url` or `--lease`; they win over all.
         environ: The environment; None is the process's.
         dotenv_path: The `.env` file; it need not exist. None reads none.
+        choose_driver: False leaves open which driver is meant, whatever the places say: it is the default one then.
 
     Raises:
         ConfigurationError: an unknown or wrong setting: the message names the variable, argument or flag, the value
@@ -263,7 +265,7 @@ def resolve(
     values = sources.general()
     general = build_settings(GeneralConfig, values, GENERAL)
     origins = _origins(GENERAL, general, values)
-    choice = sources.driver()
+    choice = sources.driver() if choose_driver else DriverChoice(DEFAULT_DRIVER, Origin(DEFAULT))
     origins["driver"] = choice.origin
     groups: dict[str, Any] = {}
     for group, settings_type in GROUPS.items():

@@ -21,10 +21,8 @@ def settings_before_import(flags: dict[str, Any]) -> Config:
     Raises:
         ConfigurationError: a setting is wrong.
     """
-    # Which driver is used may be settled by the application's own `init()`, which has not run yet: so that is not
-    # asked here, by naming one that is always there.
-    apart = {flag: value for flag, value in flags.items() if flag not in ("--driver", "--url")}
-    return resolve({"driver": "memory"}, flags=apart)
+    # Which driver is used may be settled by the application's own `init()`, which has not run yet.
+    return resolve({}, flags=flags, choose_driver=False)
 
 
 def load_application(apps: Sequence[str]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from asynctasq.errors import (
     ConfigurationError,
     DefinitionError,
     DriverUnavailable,
+    InvalidArgument,
     StorageMissing,
     StorageTooNew,
 )
@@ -40,7 +41,7 @@ def error_lines(error: BaseException) -> ErrorLines:
     error = _most_telling(error)
     cause = _one_line(_message(error))
     cure = next((cure for kind, cure in _CURES if isinstance(error, kind)), "")
-    if isinstance(error, (ConfigurationError, DefinitionError, StorageMissing, StorageTooNew)):
+    if isinstance(error, (ConfigurationError, DefinitionError, InvalidArgument, StorageMissing, StorageTooNew)):
         cause, cure = _split_off_cure(cause, cure)
     return ErrorLines(cause, cure, _exit_code(error))
 

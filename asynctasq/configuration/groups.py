@@ -6,10 +6,15 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from asynctasq.errors import ConfigurationError
-from asynctasq.plugins.settings import PluginSettings, Secret, Url
+from asynctasq.plugins.settings import Identifier, PluginSettings, Secret, Url
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
-WeightedQueue = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}(:[1-9][0-9]{0,3})?\Z")]
+WeightedQueue = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9._-]{1,64}(:[1-9][0-9]{0,3})?\Z",
+        description="the name of a queue (A-Z a-z 0-9 . _ -), or with its weight, such as critical:6",
+    ),
+]
 Seconds = Annotated[float, Meta(ge=0)]
 PositiveSeconds = Annotated[float, Meta(gt=0)]
 
@@ -28,7 +33,7 @@ class ConfigGroup(PluginSettings, frozen=True, kw_only=True):
 class TaskDefaultsConfig(ConfigGroup, frozen=True, kw_only=True):
     """What holds for a task that says nothing else. Durations are seconds."""
 
-    queue: Name = "default"
+    queue: Identifier = "default"
     """The queue of a task."""
     max_attempts: Annotated[int, Meta(ge=1, le=1_000_000)] = 3
     """How often the body is started at most; 1 means no retry."""
@@ -115,7 +120,7 @@ class WorkerConfig(ConfigGroup, frozen=True, kw_only=True):
     """End as soon as nothing is ready any more. What is scheduled for later is not waited for."""
     connect_timeout: Seconds = 10.0
     """Seconds that the first connection to the backend is tried for."""
-    worker_id: Name | None = None
+    worker_id: Identifier | None = None
     """The worker's name in reports and events; none means host, process and a random part."""
     health_host: str = "127.0.0.1"
     """The address that the health server binds. Any but a loopback address needs a health token."""

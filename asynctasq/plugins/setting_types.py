@@ -96,7 +96,7 @@ def _wanted_plain(plain: Any, bounds: Mapping[str, Any]) -> str:
         return ("a whole number" if base is int else "a number") + _range(bounds)
     if base is str:
         pattern = bounds.get("pattern")
-        return "text" if pattern is None else f"text that matches {pattern}"
+        return bounds.get("description") or ("text" if pattern is None else f"text that matches {pattern}")
     if base in _COLLECTIONS:
         members = [argument for argument in get_args(plain) if argument is not Ellipsis]
         return f"a list with commas, each {wanted(members[0])}" if members else "a list with commas"
@@ -111,7 +111,7 @@ def _bounds(annotation: Any) -> dict[str, Any]:
     if get_origin(annotation) is Annotated:
         for meta in get_args(annotation)[1:]:
             if isinstance(meta, Meta):
-                names = ("ge", "gt", "le", "lt", "pattern")
+                names = ("ge", "gt", "le", "lt", "pattern", "description")
                 found.update({name: getattr(meta, name) for name in names if getattr(meta, name) is not None})
         found = {**_bounds(get_args(annotation)[0]), **found}
     elif get_origin(annotation) in (Union, UnionType):

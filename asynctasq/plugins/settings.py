@@ -15,6 +15,12 @@ Secret = Annotated[str, Meta(extra={"asynctasq": "secret"})]
 Url = Annotated[str, Meta(extra={"asynctasq": "url"})]
 """The type of a field that holds a URL, of which the password never shows."""
 
+Identifier = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z", description="1 to 64 of the characters A-Z a-z 0-9 . _ -"),
+]
+"""The type of a field that holds an identifier of the contract: a namespace, a queue, an id."""
+
 MASK = "***"
 
 
@@ -22,7 +28,8 @@ class PluginSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The base of every plugin's settings. Unknown options are errors, and secrets never show in `repr`.
 
     Fields are plain types that msgspec can convert from text (`str`, `int`, `float`, `bool`, enums, literals, and
-    tuples of those, written with commas), bounded with `Annotated[..., msgspec.Meta(ge=...)]`, each with a default.
+    tuples of those, written with commas), bounded with `Annotated[..., msgspec.Meta(ge=...)]`, each with a default. A
+    `pattern` wants a `description` beside it: errors say that instead.
     """
 
     def __repr__(self) -> str:
@@ -42,7 +49,7 @@ class PluginSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class DriverSettings(PluginSettings, frozen=True, kw_only=True):
     """The base of every driver's settings."""
 
-    namespace: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")] = "asynctasq"
+    namespace: Identifier = "asynctasq"
     """Separates all data of one store."""
 
     url_field: ClassVar[str | None] = "url"

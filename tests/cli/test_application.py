@@ -36,6 +36,13 @@ def test_the_usual_files_are_found(own_folder: Path, file: str) -> None:
     assert ":hello" in done.stderr
 
 
+def test_no_driver_is_needed_but_the_one_that_is_used(own_folder: Path) -> None:
+    """Looking for the application and its log settings asks for no driver, so that any of the others may be blocked."""
+    (own_folder / "tasks.py").write_text(TASK)
+    done = burst(own_folder, ASYNCTASQ_DISABLE_PLUGINS="memory,redis,jsonl")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_file_without_tasks_is_passed_over(own_folder: Path) -> None:
     """An app.py that defines no task does not hide the app/tasks.py or main.py that does."""
     (own_folder / "app.py").write_text("x = 1\n")

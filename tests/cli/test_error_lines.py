@@ -37,6 +37,7 @@ def test_the_exit_code_says_what_kind_of_trouble(error: Exception, code: ExitCod
 def test_the_cure_is_the_end_of_our_messages() -> None:
     """Messages say what was found, what was wanted, what to do: the last part is the cure line."""
     lines = error_lines(ConfigurationError("--lease is 'x'; wanted a number above 0. Take 30"))
+    assert error_lines(InvalidArgument("id is 'a b'; wanted letters")).cure == "wanted letters"
     assert lines == ("--lease is 'x'; wanted a number above 0", "Take 30", ExitCode.NOT_LOADABLE)
 
 

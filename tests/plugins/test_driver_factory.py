@@ -95,7 +95,7 @@ class OtherConfig(DriverSettings, frozen=True, kw_only=True):
         (("acme",), {"size": True}, "acme.size is True; wanted a whole number"),
         (("acme",), {"verify": "maybe"}, "acme.verify is 'maybe'; wanted true or false"),
         (("acme",), {"password": 7}, r"acme.password is '\*\*\*'; wanted text"),
-        (("acme",), {"namespace": "a b"}, "acme.namespace is 'a b'; wanted text that matches"),
+        (("acme",), {"namespace": "a b"}, "acme.namespace is 'a b'; wanted 1 to 64 of the characters"),
         (("acme", OtherConfig()), {}, "the settings of acme are of type OtherConfig; wanted AcmeConfig or a mapping"),
         (("acme", 5), {}, "the settings of acme are of type int"),
         (("",), {}, "a plugin's name is ''"),
