@@ -1,8 +1,6 @@
 """The life of a driver: connecting, disconnecting once the calls in flight have ended, and never across a fork."""
 
 import os
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self, final
 
@@ -50,11 +48,14 @@ class DriverLife(DriverHooks):
         if self._open_in_process is not None and self._open_in_process != os.getpid():
             raise DriverClosed(_AFTER_FORK)
         await anyio.lowlevel.checkpoint()
-        async with self._change():
+        await self._take_turn()
+        try:
             if self._open_in_process is None:
                 await self._connect()
                 self._calls_in_flight = 0
                 self._open_in_process = os.getpid()
+        finally:
+            self._end_turn()
 
     @final
     async def disconnect(self) -> None:
@@ -66,7 +67,8 @@ class DriverLife(DriverHooks):
         if self._open_in_process is not None and self._open_in_process != os.getpid():
             self._open_in_process = self._changing = None
             return
-        async with self._change():
+        await self._take_turn()
+        try:
             opened_in, self._open_in_process = self._open_in_process, None
             if opened_in is None:
                 return
@@ -76,6 +78,8 @@ class DriverLife(DriverHooks):
                     await self._all_calls_done.wait()
                     self._all_calls_done = None
                 await self._disconnect()
+        finally:
+            self._end_turn()
 
     @final
     async def prepare_storage(self, *, dry_run: bool = False) -> list[str]:
@@ -96,16 +100,16 @@ class DriverLife(DriverHooks):
         if self._open_in_process != os.getpid():
             raise DriverClosed(_NOT_CONNECTED if self._open_in_process is None else _AFTER_FORK)
 
-    @asynccontextmanager
-    async def _change(self) -> AsyncGenerator[None]:
-        """Wait for whoever is connecting or disconnecting, and be the one that does."""
+    async def _take_turn(self) -> None:
+        """Wait for whoever is connecting or disconnecting. No generator: a driver may be closed by the very end of an
+        event loop, which finalizes those."""
         while self._changing is not None:
             await self._changing.wait()
-        self._changing = changed = anyio.Event()
-        try:
-            yield
-        finally:
-            self._changing = None
+        self._changing = anyio.Event()
+
+    def _end_turn(self) -> None:
+        changed, self._changing = self._changing, None
+        if changed is not None:
             changed.set()
 
     def _enter(self) -> None:
