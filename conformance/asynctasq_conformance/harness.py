@@ -69,7 +69,7 @@ class DriverHarness(abc.ABC):
     puts the address of a proxy in its place while it opens drivers."""
 
     backend: str | None = None
-    """Name and version of the backend, for the report."""
+    """Name and version of the backend, and what is special about this one, for the report: `Acme 7.1, synchronous`."""
 
     patience: float = 10.0
     """Seconds that a hint or a reply may take before it counts as lost."""
@@ -80,6 +80,11 @@ class DriverHarness(abc.ABC):
     @abc.abstractmethod
     async def open_driver(self, namespace: str) -> Driver:
         """A driver that is not connected. Called many times for one namespace, also from other threads."""
+
+    async def describe_backend(self) -> str | None:
+        """What to tell of the backend; ask it here. The default tells `backend`."""
+        await anyio.lowlevel.checkpoint()
+        return self.backend
 
     async def drop(self, namespace: str) -> None:
         """Remove all that is stored in the namespace. The default leaves it to the suite, which purges the queues."""

@@ -34,6 +34,7 @@ class DriverFacts:
     module: str
     traits: DriverTraits
     features: frozenset[str]
+    backend: str | None
 
 
 def run_on(event_loop: str, function: Callable[[], Awaitable[Outcome]]) -> Outcome:
@@ -43,8 +44,8 @@ def run_on(event_loop: str, function: Callable[[], Awaitable[Outcome]]) -> Outco
     return anyio.run(function, backend=backend, backend_options=options)
 
 
-def run_example(example: Example, harness: DriverHarness, event_loop: str) -> None:
-    """Run one example to its end.
+def run_example(example: Example, harness: DriverHarness, event_loop: str) -> str:
+    """Run one example to its end; "" or, if it passed only when its waits were longer, what failed at first.
 
     Raises:
         AssertionError: the driver breaks the contract.
@@ -52,12 +53,14 @@ def run_example(example: Example, harness: DriverHarness, event_loop: str) -> No
     """
     if harness.can_move_time or example.group == "concurrency":
         _run_once(example, harness, event_loop)
-        return
+        return ""
     try:
         _run_once(example, harness, event_loop)
-    except AssertionError:
+    except AssertionError as error:
         # On a busy machine more than a short wait may pass between two calls; a wrong driver fails at any pace.
         _run_once(example, harness, event_loop, pace=SLOW_PACE)
+        return (str(error).splitlines() or ["an assertion without a message"])[0]
+    return ""
 
 
 def _run_once(example: Example, harness: DriverHarness, event_loop: str, *, pace: float = 1.0) -> None:
@@ -98,5 +101,9 @@ def facts_of(harness: DriverHarness) -> DriverFacts:
 async def _read_facts(harness: DriverHarness) -> DriverFacts:
     async with open_subject(harness) as subject:
         return DriverFacts(
-            type(subject.driver).__name__, type(subject.driver).__module__, subject.driver.traits, subject.features
+            type(subject.driver).__name__,
+            type(subject.driver).__module__,
+            subject.driver.traits,
+            subject.features,
+            await harness.describe_backend(),
         )

@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 
 import pytest
 
+from asynctasq.driver_api import FEATURE_NAMES, Guarantee
+
 pytest.register_assert_rewrite(
     "asynctasq_conformance.groups", "asynctasq_conformance.subject", "asynctasq_conformance.model"
 )
@@ -27,6 +29,8 @@ from asynctasq_conformance.running import NotApplicable, facts_of, run_example  
 EXAMPLES = {example.name: example for example in all_examples()}
 MODEL_TEST = "test_the_driver_agrees_with_the_model"
 GROUP_OF = {example.name: example.group for example in EXAMPLES.values()} | {MODEL_TEST: "model"}
+SECOND_TRY = "__conformance_second_try__"
+_TRAITS = FEATURE_NAMES | {guarantee.value for guarantee in Guarantee}
 
 
 class DriverConformance:
@@ -74,6 +78,7 @@ class SuiteFacts:
         note: dict[str, Any] = {
             "suite": f"{item.module.__name__.rpartition('.')[2]}::{item.cls.__name__}",
             "group": self.groups[item.originalname],
+            "second_try": getattr(item.instance, SECOND_TRY, ""),
         }
         if self._told:
             return note
@@ -82,9 +87,13 @@ class SuiteFacts:
             "groups": dict(self.groups),
             "event_loops": [*event_loops_of(self._harness)],
             "profile": chosen_profile(),
-            "backend": self._harness.backend,
+            "shown_by": {name: shown for name, one in EXAMPLES.items() if (shown := _traits_shown_by(one))},
             **_driver_facts(self._harness),
         }
+
+
+def _traits_shown_by(example: Example) -> list[str]:
+    return sorted(_TRAITS & set(example.requires))
 
 
 def _driver_facts(harness: DriverHarness) -> dict[str, Any]:
@@ -93,6 +102,7 @@ def _driver_facts(harness: DriverHarness) -> dict[str, Any]:
     except Exception as error:
         return {"driver": {"name": "?"}, "traits": {}, "unreachable": repr(error)}
     return {
+        "backend": facts.backend,
         "driver": driver_of(facts.module, facts.name),
         "traits": {
             "features": sorted(facts.features),
@@ -114,7 +124,7 @@ def event_loops_of(harness: DriverHarness) -> Sequence[str]:
     return harness.event_loops
 
 
-def run_in_pytest(name: str, harness: DriverHarness, run: Callable[[], None]) -> None:
+def run_in_pytest(name: str, harness: DriverHarness, run: Callable[[], object]) -> None:
     """Run one test under pytest's notions of skipped and expected to fail."""
     reason = harness.known_gaps.get(name)
     try:
@@ -131,7 +141,10 @@ def run_in_pytest(name: str, harness: DriverHarness, run: Callable[[], None]) ->
 
 def _method(example: Example) -> Callable[[DriverConformance, str], None]:
     def test(self: DriverConformance, event_loop_name: str) -> None:
-        run_in_pytest(example.name, self.harness, lambda: run_example(example, self.harness, event_loop_name))
+        def run() -> None:
+            setattr(self, SECOND_TRY, run_example(example, self.harness, event_loop_name))
+
+        run_in_pytest(example.name, self.harness, run)
 
     test.__name__ = example.name
     test.__qualname__ = f"DriverConformance.{example.name}"

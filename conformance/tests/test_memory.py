@@ -12,6 +12,7 @@ from asynctasq.testing import ManualClock
 class MemoryHarness(DriverHarness):
     """Stores of this process, on a clock that stands still."""
 
+    backend = "the memory of this process"
     expected_traits = frozenset({"wake_ups", "pausing", "worker_reports", "strict_order", "exact_stats"})
 
     def __init__(self) -> None:

@@ -27,6 +27,12 @@ SUITE_CLASS = """
 class TestAcme(DriverConformance):
     harness = AcmeHarness()
 """
+WHOLE_SUITE_CLASS = """
+from asynctasq_conformance.mutants.plain_harness import PlainHarness
+
+class TestAcme(DriverConformance):
+    harness = PlainHarness()
+"""
 
 
 def run(folder: Path, source: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -43,9 +49,10 @@ def test_the_authors_lines_are_enough(tmp_path: Path) -> None:
     verdict is told and written."""
     ran = run(tmp_path, SUITE_CLASS, "--conformance-report", "report")
     assert ran.returncode == 0, ran.stdout[-3000:]
-    assert "test_acme::TestAcme: CONFORMANT" in ran.stdout
+    assert "test_acme::TestAcme: PARTIAL" in ran.stdout
+    assert "transactions: claimed, but not shown: the harness has no begin_transaction" in ran.stdout
     report = json.loads((tmp_path / "report" / "conformance.json").read_text())
-    assert report["verdict"] == "CONFORMANT"
+    assert report["verdict"] == "PARTIAL"
     assert report["event_loops"] == ["asyncio", "trio"]
     assert report["groups"]["settle"]["outcome"] == "PASSED"
     assert report["groups"]["transactions"]["missing"] == ["begin_transaction"]
@@ -54,9 +61,10 @@ def test_the_authors_lines_are_enough(tmp_path: Path) -> None:
 
 
 def test_a_run_in_several_processes_gives_the_same_report(tmp_path: Path) -> None:
-    """pytest-xdist: outcomes of all processes make one report."""
+    """pytest-xdist: outcomes of all processes make one report. A harness that can begin transactions is all that a
+    driver with transactions needs to be CONFORMANT."""
     pytest.importorskip("xdist")
-    ran = run(tmp_path, SUITE_CLASS, "-n", "2", "--conformance-report", "report")
+    ran = run(tmp_path, WHOLE_SUITE_CLASS, "-n", "2", "--conformance-report", "report")
     assert ran.returncode == 0, ran.stdout[-3000:]
     report = json.loads((tmp_path / "report" / "conformance.json").read_text())
     assert report["verdict"] == "CONFORMANT"
@@ -67,6 +75,23 @@ def test_a_run_of_some_tests_is_no_verdict_of_conformance(tmp_path: Path) -> Non
     ran = run(tmp_path, SUITE_CLASS, "-k", "completed")
     assert ran.returncode == 0, ran.stdout[-3000:]
     assert "test_acme::TestAcme: NON_CONFORMANT" in ran.stdout
+
+
+def test_a_suite_that_was_skipped_whole_is_absent(tmp_path: Path) -> None:
+    """Without a backend nothing is said of the driver: no verdict, and no report."""
+    source = (
+        "import pytest\n"
+        + SUITE_CLASS
+        + """
+    @pytest.fixture(autouse=True)
+    def _server(self):
+        pytest.skip("no server here")
+"""
+    )
+    ran = run(tmp_path, source, "--conformance-report", "report")
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    assert "test_acme::TestAcme: ABSENT (no server here)" in ran.stdout
+    assert not (tmp_path / "report").exists()
 
 
 def test_overriding_a_suite_test_is_an_error(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from asynctasq_conformance.report.document import REQUIRED, document_of
+from asynctasq_conformance.report.document import REQUIRED, Document, document_of
+from asynctasq_conformance.report.merging import merged
 from asynctasq_conformance.report.rendering import absent, badge, comparison, markdown
 from asynctasq_conformance.report.verdict import (
     ABSENT,
@@ -91,5 +92,44 @@ def test_a_report_is_rendered() -> None:
         "color": "red",
     }
     table = comparison([document, absent("other", "no server")])
-    assert "| verdict | NON_CONFORMANT | ABSENT |" in table
-    assert "| group records | **no** | - |" in table
+    assert [line.split() for line in table.splitlines() if "verdict" in line or "records" in line] == [
+        ["|", "verdict", "|", "NON_CONFORMANT", "|", "ABSENT", "|"],
+        ["|", "group", "records", "|", "**no**", "|", "-", "|"],
+    ]
+
+
+def test_a_claim_that_nothing_showed_is_partial() -> None:
+    """A feature or guarantee that is claimed, and that the harness keeps from being tested, is told and makes the
+    verdict PARTIAL; one suite that shows it is enough for the driver."""
+    facts = {
+        "driver": {"name": "Acme"},
+        "traits": {"features": ["transactions"], "guarantees": ["durable"]},
+        "shown_by": {"test_guest": ["transactions"], "test_restart": ["durable"]},
+    }
+    guest, restart = ("transactions", "begin_transaction"), ("guarantees", "restart_backend")
+
+    def run(of_guest: str, of_restart: str) -> Document:
+        outcomes = [
+            TestOutcome("test_guest", guest[0], "asyncio", of_guest, guest[1] if of_guest == ABSENT else ""),
+            TestOutcome("test_restart", restart[0], "asyncio", of_restart, restart[1] if of_restart == ABSENT else ""),
+        ]
+        return document_of(facts, [*ALL_PASSED, *outcomes], profile="quick", event_loops=["asyncio"])
+
+    one, other = run(ABSENT, PASSED), run(PASSED, ABSENT)
+    assert (one["verdict"], one["not_shown"]) == (PARTIAL, {"transactions": ["begin_transaction"]})
+    assert (other["verdict"], other["not_shown"]) == (PARTIAL, {"durable": ["restart_backend"]})
+    assert "transactions is claimed, but not shown: the harness has no begin_transaction" in markdown(one)
+    assert [document["verdict"] for document in merged([one, other])] == [CONFORMANT]
+    assert [document["not_shown"] for document in merged([one, one])] == [{"transactions": ["begin_transaction"]}]
+
+
+def test_a_second_try_is_told() -> None:
+    """A test that passed only when its waits were longer is told, with what failed at first."""
+    facts = {"driver": {"name": "Acme"}, "traits": {}}
+    slow = TestOutcome("test_slow", "lease", "asyncio", PASSED, "the lease had ended")
+    document = document_of(facts, [*ALL_PASSED, slow], profile="quick", event_loops=["asyncio"])
+    assert document["verdict"] == CONFORMANT
+    assert document["groups"]["lease"]["second_tries"] == {"test_slow[asyncio]": "the lease had ended"}
+    assert "test_slow[asyncio] passed only when its waits were longer; at first: the lease had ended" in markdown(
+        document
+    )

@@ -8,9 +8,10 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
-from asynctasq.driver_api import API_VERSION
+from asynctasq.driver_api import API_VERSION, ConfigurationError
+from asynctasq.testing import DriverFactory
 from asynctasq_conformance.examples import CORE_GROUPS
-from asynctasq_conformance.report.verdict import TestOutcome, group_results, verdict_of
+from asynctasq_conformance.report.verdict import TestOutcome, claims_not_shown, group_results, verdict_of
 
 SCHEMA = 1
 REQUIRED = tuple(group for group in CORE_GROUPS if group != "ordering")
@@ -24,6 +25,9 @@ def document_of(
 ) -> Document:
     """Everything that is worth knowing of one run."""
     groups = group_results(outcomes)
+    traits: Mapping[str, Any] = facts.get("traits", {})
+    claims = [*traits.get("features", ()), *traits.get("guarantees", ())]
+    not_shown = claims_not_shown(claims, facts.get("shown_by", {}), outcomes)
     return {
         "schema": SCHEMA,
         "suite": version_of("asynctasq-conformance"),
@@ -34,29 +38,51 @@ def document_of(
         "event_loops": sorted(event_loops),
         "profile": profile,
         "seed": facts.get("seed"),
-        "traits": facts.get("traits", {}),
+        "traits": traits,
         "groups": {name: asdict(groups[name]) for name in sorted(groups)},
-        "verdict": verdict_of(groups, REQUIRED),
+        "not_shown": not_shown,
+        "verdict": verdict_of(groups, REQUIRED, not_shown),
     }
 
 
 def driver_of(module: str, class_name: str) -> dict[str, str | None]:
-    """Name, distribution, version and API of the driver whose class is defined in `module`."""
-    package = module.partition(".")[0]
-    distribution = _distribution_of(package)
+    """Name, plugin, distribution, version and API of the driver whose class is defined in `module`."""
+    plugin, distribution = _plugin_of(module)
+    if distribution is None:
+        distribution = next(iter(metadata.packages_distributions().get(module.partition(".")[0], ())), None)
     return {
         "name": class_name,
+        "plugin": plugin,
         "distribution": distribution,
         "version": None if distribution is None else version_of(distribution),
         "api": API_VERSION,
     }
 
 
-def _distribution_of(package: str) -> str | None:
-    for entry_point in metadata.entry_points(group="asynctasq.drivers"):
-        if entry_point.dist is not None and entry_point.module.partition(".")[0] == package:
-            return entry_point.dist.name
-    return next(iter(metadata.packages_distributions().get(package, ())), None)
+def _plugin_of(module: str) -> tuple[str | None, str | None]:
+    """The name of the plugin that brings the driver, and its distribution: its module is the nearest one."""
+
+    def nearness(value: str) -> int:
+        near = 0
+        for mine, other in zip(module.split("."), value.split("."), strict=False):
+            if mine != other:
+                break
+            near += 1
+        return near
+
+    near = [plugin for plugin in DriverFactory.installed() if nearness(plugin.value)]
+    if not near:
+        return None, None
+    plugin = max(near, key=lambda plugin: nearness(plugin.value))
+    return name_of_driver(plugin.names), plugin.distribution
+
+
+def name_of_driver(names: Sequence[str]) -> str:
+    """The driver's name among those of its entry points, which are its URL schemes as well."""
+    try:
+        return DriverFactory.load(names[0]).spec.name
+    except ConfigurationError:
+        return names[0]
 
 
 def version_of(distribution: str) -> str | None:

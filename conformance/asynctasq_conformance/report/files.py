@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,3 +23,11 @@ def write_report(folder: Path, document: Mapping[str, Any]) -> None:
 def read_report(path: Path) -> dict[str, Any]:
     """Read one `conformance.json`."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_reports(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """Read reports, and all that lie below folders."""
+    files: list[Path] = []
+    for path in paths:
+        files += sorted(path.rglob(JSON_NAME)) if path.is_dir() else [path]
+    return [read_report(file) for file in files]

@@ -26,6 +26,8 @@ class Gatherer:
         if "groups" in note:
             self._facts.setdefault(suite, note)
         outcome, reason = _outcome_of(report)
+        if outcome == PASSED:
+            reason = note.get("second_try", "")
         if report.when != "call" and outcome == PASSED:
             return
         outcomes = self._outcomes.setdefault(suite, {})
@@ -35,10 +37,13 @@ class Gatherer:
             outcomes[key] = TestOutcome(note["test"], note["group"], note["event_loop"], outcome, reason)
 
     def documents(self) -> dict[str, Document]:
-        """Suite class -> its report. Tests of the suite that did not run are part of it."""
+        """Suite class -> its report. Tests of the suite that did not run are part of it; of a suite that was skipped
+        whole there is nothing to report."""
         documents: dict[str, Document] = {}
         for suite, facts in self._facts.items():
-            outcomes = self._outcomes[suite]
+            outcomes = self._outcomes.get(suite, {})
+            if self.why_skipped(suite) is not None:
+                continue
             loops: list[str] = facts["event_loops"]
             expected = {(test, loop): group for test, group in facts["groups"].items() for loop in loops}
             missing = [
@@ -50,8 +55,19 @@ class Gatherer:
             documents[suite] = document_of(facts, everything, profile=facts["profile"], event_loops=loops)
         return documents
 
+    def why_skipped(self, suite: str) -> str | None:
+        """The reason, if every test of the suite that came to an end was skipped by whoever ran it."""
+        outcomes = [*self._outcomes.get(suite, {}).values()]
+        if not outcomes or any(one.outcome != SKIPPED for one in outcomes):
+            return None
+        return outcomes[0].reason
+
     def lines(self) -> Iterator[str]:
         """The verdicts, for the terminal."""
+        for suite in self._facts:
+            reason = self.why_skipped(suite)
+            if reason is not None:
+                yield f"{suite}: ABSENT ({reason})"
         for suite, document in self.documents().items():
             yield f"{suite}: {document['verdict']}"
             for name, group in document["groups"].items():
@@ -60,6 +76,11 @@ class Gatherer:
             for name, group in document["groups"].items():
                 if group["outcome"] == "ABSENT":
                     yield f"  {name}: not there, for want of {', '.join(group['missing'])}"
+            for claim, missing in document["not_shown"].items():
+                yield f"  {claim}: claimed, but not shown: the harness has no {', '.join(missing)}"
+            for group in document["groups"].values():
+                for test, reason in group["second_tries"].items():
+                    yield f"  warning: {test} passed only when its waits were longer; at first: {reason}"
 
     def write(self, folder: Path) -> None:
         """Write the reports: into the folder itself if there is one suite class, else into a folder for each."""

@@ -29,6 +29,7 @@ class TestOutcome:
     """`passed`, `failed`, `gap` (declared, with a reason), `absent` (the driver has not what the test is about),
     `skipped` (by whoever ran the suite) or `not run`."""
     reason: str = ""
+    """Of a gap; what is missing, of what is absent; of what passed, why its first try did not."""
 
 
 @dataclass
@@ -45,6 +46,8 @@ class GroupResult:
     failures: list[str] = field(default_factory=list[str])
     missing: list[str] = field(default_factory=list[str])
     """What the driver or its harness has not, wherefore some tests did not apply."""
+    second_tries: dict[str, str] = field(default_factory=dict[str, str])
+    """Test -> why its first try failed. It passed when its waits were longer."""
 
 
 def group_results(outcomes: Iterable[TestOutcome]) -> dict[str, GroupResult]:
@@ -54,6 +57,8 @@ def group_results(outcomes: Iterable[TestOutcome]) -> dict[str, GroupResult]:
         group = groups[one.group]
         if one.outcome == PASSED:
             group.passed += 1
+            if one.reason:
+                group.second_tries[f"{one.test}[{one.event_loop}]"] = one.reason
         elif one.outcome == FAILED:
             group.failed += 1
             group.failures.append(f"{one.test}[{one.event_loop}]")
@@ -79,9 +84,30 @@ def _group_outcome(group: GroupResult) -> str:
     return "PASSED" if group.passed else "ABSENT"
 
 
-def verdict_of(groups: Mapping[str, GroupResult], required: Iterable[str]) -> str:
-    """The verdict: nothing failed, nothing required is missing, and gaps, if any, are declared outside the heart."""
-    gaps = False
+def claims_not_shown(
+    claims: Iterable[str], shown_by: Mapping[str, Iterable[str]], outcomes: Iterable[TestOutcome]
+) -> dict[str, list[str]]:
+    """Claimed feature or guarantee -> what the harness lacks, for those that no test could show.
+
+    `shown_by` says for each test which features and guarantees it is about.
+    """
+    shown: set[str] = set()
+    missing: dict[str, set[str]] = {claim: set() for claim in claims}
+    for one in outcomes:
+        for claim in missing.keys() & set(shown_by.get(one.test, ())):
+            if one.outcome == ABSENT:
+                missing[claim].update(one.reason.split(", "))
+            else:
+                shown.add(claim)
+    return {claim: sorted(missing[claim]) for claim in sorted(missing) if claim not in shown and missing[claim]}
+
+
+def verdict_of(
+    groups: Mapping[str, GroupResult], required: Iterable[str], not_shown: Mapping[str, Iterable[str]] | None = None
+) -> str:
+    """The verdict: nothing failed, nothing required is missing; gaps, if any, are declared outside the heart, and a
+    claim that the harness keeps from being tested weighs as much as such a gap."""
+    gaps = bool(not_shown)
     for name in {*groups, *required}:
         group = groups.get(name, GroupResult())
         if group.failed or group.incomplete or (group.gaps and name in HEART):

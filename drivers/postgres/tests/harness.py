@@ -117,6 +117,10 @@ class PostgresHarness(DriverHarness):
         for driver in list(self._drivers):
             driver.forget_floors()
 
+    async def describe_backend(self) -> str:
+        async with self._connection() as connection:
+            return f"PostgreSQL {await connection.fetchval('SHOW server_version')}"
+
     def begin_transaction(self) -> AbstractAsyncContextManager[GuestTransaction]:
         return self._transaction()
 

@@ -45,6 +45,8 @@ class MovableRedisDriver(RedisDriver):
 class RedisHarness(DriverHarness):
     """One server, at a URL."""
 
+    kind = ""
+    """What is special about this server."""
     expected_traits = frozenset(
         {"wake_ups", "pausing", "worker_reports", "strict_order", "exact_stats", "shared_between_processes"}
     )
@@ -65,6 +67,18 @@ class RedisHarness(DriverHarness):
         host, port = self.address
         return RedisConfig(url=f"redis://{host}:{port}{self._database}", namespace=namespace, command_timeout=2.0)
 
+    async def describe_backend(self) -> str:
+        """Which server it is."""
+        async with Redis(host=self._any_node[0], port=self._any_node[1]) as client:
+            told = await client.info("server")
+        name = f"Valkey {told['valkey_version']}" if "valkey_version" in told else f"Redis {told['redis_version']}"
+        return name + self.kind
+
+    @property
+    def _any_node(self) -> tuple[str, int]:
+        parts = urlsplit(self._url.split(",")[0])
+        return parts.hostname or "127.0.0.1", parts.port or 6379
+
     async def drop(self, namespace: str) -> None:
         """Remove every key of the namespace."""
         async with Redis.from_url(self._url) as client:
@@ -81,6 +95,7 @@ class RedisHarness(DriverHarness):
 class AofRedisHarness(RedisHarness):
     """A private server that keeps what it acknowledged, and is killed to prove it."""
 
+    kind = ", append-only file"
     expected_traits = RedisHarness.expected_traits | {"durable"}
 
     def __init__(self) -> None:
@@ -109,6 +124,8 @@ class AofRedisHarness(RedisHarness):
 
 class ClusterRedisHarness(RedisHarness):
     """A cluster of private servers."""
+
+    kind = ", cluster"
 
     def __init__(self) -> None:
         super().__init__("redis://127.0.0.1:1/0")  # nobody; `use` says where the cluster is

@@ -2,7 +2,8 @@
 
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+import weakref
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from asynctasq_conformance import DriverHarness, GuestTransaction
 from asynctasq_sqlite import SQLiteConfig, SQLiteDriver
 from asynctasq_sqlite.session import NEVER
 from asynctasq_sqlite.statements import in_namespace, table_prefix
+
+from asynctasq.driver_api import DriverClosed
 
 SHIFTS = (
     "UPDATE ns_task SET at = at - ?1, enqueued_at = enqueued_at - ?1",
@@ -80,6 +83,14 @@ class SQLiteTransaction(GuestTransaction):
         await self.connection.execute("ROLLBACK TO suite")
 
 
+def _is_open(driver: SQLiteDriver) -> bool:
+    try:
+        driver.check_open()
+    except DriverClosed:
+        return False
+    return True
+
+
 class SQLiteHarness(DriverHarness):
     """One file, shared by all namespaces."""
 
@@ -99,10 +110,30 @@ class SQLiteHarness(DriverHarness):
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="asynctasq-")
         self.path = Path(self._folder.name) / "suite.db"
+        self.backend = f"SQLite {sqlite3.sqlite_version}"
+        self._drivers: weakref.WeakSet[SQLiteDriver] = weakref.WeakSet()
 
     async def open_driver(self, namespace: str) -> SQLiteDriver:
         """A driver that is not connected."""
-        return SQLiteDriver(SQLiteConfig(path=str(self.path), namespace=namespace))
+        driver = SQLiteDriver(SQLiteConfig(path=str(self.path), namespace=namespace))
+        self._drivers.add(driver)
+        return driver
+
+    async def restart_backend(self) -> None:
+        """Crash: what the files hold at this moment is all that is left; whoever was connected comes back to that."""
+        files = [self.path, self.path.with_name(f"{self.path.name}-wal")]
+        held = {file: await anyio.to_thread.run_sync(file.read_bytes) for file in files}
+        connected = [driver for driver in self._drivers if _is_open(driver)]
+        for driver in connected:
+            await driver.disconnect()
+        await anyio.to_thread.run_sync(self._leave_only, held)
+        for driver in connected:
+            await driver.connect()
+
+    def _leave_only(self, held: Mapping[Path, bytes]) -> None:
+        self.path.with_name(f"{self.path.name}-shm").unlink(missing_ok=True)
+        for file, content in held.items():
+            file.write_bytes(content)
 
     async def drop(self, namespace: str) -> None:
         """Drop the namespace's tables."""
