@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import pytest
 
 import asynctasq.app
-from asynctasq import DriverFactory
 from asynctasq.config import set_current, set_flags
 from asynctasq.memory import drop_store
 from asynctasq.tasks.task_ids import new_task_id
@@ -61,10 +60,14 @@ async def redis_url(fresh_application: None) -> AsyncIterator[str]:
         socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 6379), timeout=2).close()
     except OSError:
         pytest.skip(f"backend: NO REDIS SERVER at {parts.hostname}:{parts.port}; set ASYNCTASQ_TEST_REDIS_URL")
-    url = f"{REDIS_URL}?namespace=acceptance-{new_task_id()}"
-    yield url
-    async with DriverFactory.create(url) as driver:
-        await driver.purge(list(await driver.queue_stats()))
+    from redis.asyncio import Redis
+
+    namespace = f"acceptance-{new_task_id()}"
+    yield f"{REDIS_URL}?namespace={namespace}"
+    async with Redis.from_url(REDIS_URL) as client:
+        keys = [key async for key in client.scan_iter(match=f"*{namespace}*", count=1000)]
+        if keys:
+            await client.delete(*keys)
 
 
 # -- the best practices, line by line
