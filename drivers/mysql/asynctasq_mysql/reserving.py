@@ -20,6 +20,8 @@ from asynctasq_mysql.transitions import Transitions
 
 LINES = 10
 """Priorities."""
+LINES_PER_LOOK = 200
+"""Lines that one statement looks at."""
 EXPIRED_SLICE = 1000
 """Expired tasks at the head of a line that one call ends."""
 
@@ -74,9 +76,24 @@ async def _reserve(claim: _Claim, queues: Sequence[str], lease: float, worker: i
 async def _take_from_others(claim: _Claim, queues: Sequence[str], begin: int) -> None:
     """Go through the lines behind `begin` of the first queue, and all of the other queues."""
     lines = [(queues[0], line) for line in range(begin, LINES)]
-    lines += [(queue, line) for queue in queues[1:] for line in range(LINES)]
-    if not lines:
-        return
+    for start in range(1, len(queues), LINES_PER_LOOK):
+        lines += await _populated(claim, queues[start : start + LINES_PER_LOOK])
+    for first in range(0, len(lines), LINES_PER_LOOK):
+        if claim.missing:
+            await _take_from(claim, lines[first : first + LINES_PER_LOOK])
+
+
+async def _populated(claim: _Claim, queues: Sequence[str]) -> list[tuple[str, int]]:
+    """The lines of these queues, in order, but for those ahead of the first one that holds anything."""
+    looks = [
+        claim.names.statement("reserve_first_line", place=place, queue=queue) for place, queue in enumerate(queues)
+    ]
+    [heads] = await claim.connection.run(" UNION ALL ".join(looks))
+    found: list[tuple[int, int]] = sorted((row[0], row[1]) for row in heads.rows)
+    return [(queues[place], line) for place, first in found for line in range(first, LINES)]
+
+
+async def _take_from(claim: _Claim, lines: Sequence[tuple[str, int]]) -> None:
     looks = [
         claim.names.statement("reserve_heads", place=place, queue=queue, line=line)
         for place, (queue, line) in enumerate(lines)

@@ -147,6 +147,12 @@ class MySQLHarness(DriverHarness):
         """Shift the stored times."""
         Administrator(self.settings(self.namespace)).let_pass(seconds)
 
+    async def describe_backend(self) -> str:
+        """Which server it is."""
+        [(version,)] = Administrator(self.settings(self.namespace)).run("SELECT VERSION()")
+        number, _, flavour = version.partition("-")
+        return f"MariaDB {number}" if "mariadb" in flavour.lower() else f"MySQL {number}"
+
     def begin_transaction(self) -> AbstractAsyncContextManager[GuestTransaction]:
         """A connection of its own, in a transaction."""
         return self._transaction()

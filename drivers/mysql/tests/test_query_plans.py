@@ -138,3 +138,15 @@ async def test_a_list_looks_at_a_bounded_number(crowded: MySQLDriver) -> None:
 def task(**fields: Any) -> NewTask:
     """A task with a fresh id."""
     return NewTask(**{"id": uuid.uuid4().hex, "queue": "q", "name": "tests.task", "payload": b""} | fields)
+
+
+async def test_a_claim_from_many_queues(crowded: MySQLDriver) -> None:
+    """A claim from 300 queues, of which three hold something, looks at the heads of all, and at the lines of three."""
+    queues = [f"q{number}" for number in range(300)]
+    wanted = [(queue, priority) for queue in ("q7", "q150", "q299") for priority in (9, 4, 0)]
+    await crowded.enqueue_many([task(queue=queue, priority=priority) for queue, priority in wanted])
+    read, deliveries = await rows_read(
+        crowded, lambda: crowded.reserve(queues, limit=BATCH, lease=60.0, worker="worker")
+    )
+    assert [(delivery.queue, delivery.priority) for delivery in deliveries] == wanted
+    assert read <= PASSES * len(queues)
