@@ -11,6 +11,7 @@ from asynctasq_redis.records import task_record
 from asynctasq_redis.script_runner import ScriptRunner
 from asynctasq_redis.ticks import ticks_of
 
+_SEQUENCE_BYTES = 6  # at the head of a member
 _MOST_LOOKS = 2000  # tasks looked at for one page
 _LOOKS_PER_SLICE = 200
 _MOST_SLICES = 50  # for one page; empty queues are slices too
@@ -88,6 +89,6 @@ def _decode(after: str) -> _Place:
         place = msgspec.msgpack.decode(base64.b64decode(after, b"-_", validate=True), type=_Place)
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
         raise InvalidArgument(f"after is {after[:80]!r}; wanted what a page of this driver gave") from error
-    if place.score and not place.score.isdecimal():
+    if place.score and not (place.score.isdecimal() and len(place.member) > _SEQUENCE_BYTES):
         raise InvalidArgument(f"after is {after[:80]!r}; wanted what a page of this driver gave")
     return place

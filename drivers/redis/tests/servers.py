@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -48,10 +49,13 @@ def free_port() -> int:
 class RedisServer:
     """One server process in a folder of its own, which keeps its port when it is started again."""
 
-    def __init__(self, folder: Path, *options: str, port: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, *options: str, port: int | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
         self.port = port or free_port()
         self._options = options
+        self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -79,7 +83,9 @@ class RedisServer:
     def start(self, *, wait: bool = True) -> None:
         """Start, and return when it accepts connections."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._process = subprocess.Popen(self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            self.command(), env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         if wait:
             wait_for_port(self.port)
 

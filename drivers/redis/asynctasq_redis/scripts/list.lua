@@ -19,11 +19,12 @@ local records, looked, bytes = {}, 0, 0
 
 -- The rank of the first member behind (last_score, last_member), whether that one is still there or not.
 local function rank_behind()
+  local sequence = sequence_of(last_member)
   local low = call('ZCOUNT', key, '-inf', '(' .. last_score)
   local high = low + call('ZCOUNT', key, last_score, last_score)
   while low < high do
     local middle = math.floor((low + high) / 2)
-    if call('ZRANGE', key, middle, middle)[1] <= last_member then low = middle + 1 else high = middle end
+    if sequence_of(call('ZRANGE', key, middle, middle)[1]) <= sequence then low = middle + 1 else high = middle end
   end
   return low
 end

@@ -28,7 +28,9 @@ local function next_members(key, zone, number)
   local function add(members, base)
     if #members == 0 then return end
     local times = call('ZMSCORE', key, unpack(members))
-    for index, member in ipairs(members) do merged[#merged + 1] = { tonumber(times[index]) - base, member } end
+    for index, member in ipairs(members) do
+      merged[#merged + 1] = { tonumber(times[index]) - base, sequence_of(member), member }
+    end
   end
   add(due, from)
   add(lapsed, leased_from)
@@ -37,7 +39,7 @@ local function next_members(key, zone, number)
     return one[2] < other[2]
   end)
   local members = {}
-  for index = 1, math.min(number, #merged) do members[index] = merged[index][2] end
+  for index = 1, math.min(number, #merged) do members[index] = merged[index][3] end
   return members
 end
 

@@ -23,4 +23,8 @@ local NO_RECEIPT = string.rep('\0', 12)
 local FRONT, REST, EXTRA = '<BBI4I6I6c12Bc0', '<c6BI6I6I6Bc0', '<I6I6I6Bc0Bc0'
 
 local function digits(number) return string.format('%.0f', number) end -- `..` would round to 14 digits
+
+-- Members of one score in the order that the sorted set keeps. Lua's `<` on strings would ask the server's locale instead.
+local function sequence_of(member) return (unpack_fields('>I6', member)) end
+
 local function above(number) return '(' .. digits(number) end          -- the open end of a range of scores
