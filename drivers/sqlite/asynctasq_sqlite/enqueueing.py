@@ -115,7 +115,9 @@ def take_keys(session: Session, keys: Sequence[tuple[str, str, int]]) -> dict[in
     A holder that time has ended gives way. Gives the seqs that could not take theirs, and the holder's id.
     """
     found = _holders(session, keys)
-    ended = end_what_time_ended(session, [holder.seq for holder in found if holder.seq is not None])
+    newcomers = {seq for _, _, seq in keys}  # not stored completely yet; they came earlier in the batch
+    others = [holder.seq for holder in found if holder.seq is not None and holder.seq not in newcomers]
+    ended = end_what_time_ended(session, others)
     if ended:
         session.run("enqueue_dedupe", to_json(keys))
         found = _holders(session, keys)

@@ -210,3 +210,16 @@ async def test_a_damaged_row_holds_up_nothing_but_itself(open_driver: Callable[.
     retries = [Retry(receipt=one.receipt, failure=Failure(type="E", message="again")) for one in (damaged, other)]
     assert await driver.settle_many(retries) == [APPLIED, APPLIED]
     assert [failure.message for failure in (await driver.get_tasks(["b"]))["b"].failures] == ["again"]
+
+
+async def test_who_expires_at_once_holds_its_key_within_its_batch(driver: SQLiteDriver) -> None:
+    """A task that has expired when it is accepted ends once, as any other, although its batch asks who holds its key."""
+    first, second = new_task(dedupe_key="k", expires_after=0.0), new_task(dedupe_key="k")
+    outcomes = await driver.enqueue_many([first, second])
+    assert [(outcome.accepted, outcome.existing_id) for outcome in outcomes] == [(True, None), (False, first.id)]
+    assert await take(driver) == []
+    await driver.maintain(limit=100)
+    stats = (await driver.queue_stats([first.queue]))[first.queue]
+    assert (stats.ready, stats.dead, stats.total_dead) == (0, 1, 1)
+    [third] = await driver.enqueue_many([second])
+    assert third.accepted
