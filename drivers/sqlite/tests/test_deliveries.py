@@ -213,7 +213,7 @@ async def test_a_damaged_row_holds_up_nothing_but_itself(open_driver: Callable[.
 
 
 async def test_who_expires_at_once_holds_its_key_within_its_batch(driver: SQLiteDriver) -> None:
-    """A task that has expired when it is accepted ends once, as any other, although its batch asks who holds its key."""
+    """A task that has expired when it is accepted ends once, as any other, although its batch asks for its key."""
     first, second = new_task(dedupe_key="k", expires_after=0.0), new_task(dedupe_key="k")
     outcomes = await driver.enqueue_many([first, second])
     assert [(outcome.accepted, outcome.existing_id) for outcome in outcomes] == [(True, None), (False, first.id)]
