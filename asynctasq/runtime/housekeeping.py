@@ -3,7 +3,6 @@
 import logging
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -72,8 +71,3 @@ async def emit_heartbeats(events: EventDispatcher, make_event: "MakeWorkerEvent"
 
 
 MakeWorkerEvent = Callable[[EventType], WorkerEvent]
-
-
-def utc_now() -> datetime:
-    """This process's clock: for people to look at, never for decisions."""
-    return datetime.now(UTC)
