@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import anyio
 
+from asynctasq.driver_api import ConfigurationError
 from asynctasq_postgres.client import NATIVE_ERRORS, Connection, PostgresError, connect
 from asynctasq_postgres.settings import PostgresConfig
 
@@ -24,8 +25,24 @@ CLOSING = 2.0
 
 
 async def open_connection(settings: PostgresConfig) -> Connection:
-    """A new connection."""
-    return await connect(**settings.connect_arguments())
+    """A new connection.
+
+    Raises:
+        ConfigurationError: the address can't be read, or a file of the TLS settings is missing.
+    """
+    try:
+        return await connect(**settings.connect_arguments())
+    except FileNotFoundError:
+        settings.check_files()  # a Unix socket may be what is missing, and that is an outage
+        raise
+    except ValueError as error:
+        if isinstance(error, NATIVE_ERRORS):
+            raise
+        # Without the native error, which quotes what it could not read: a password, if somebody left it unescaped.
+        raise ConfigurationError(
+            "the `dsn` can't be read; wanted postgresql://user:password@host:port/database, with every special "
+            "character of user and password as %XX, and a number as the port (`PGPORT` as well)"
+        ) from None
 
 
 async def close_connection(connection: Connection) -> None:

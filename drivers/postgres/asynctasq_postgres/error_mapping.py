@@ -3,6 +3,7 @@
 The table is searched for the whole code first, and then for its class, the first two characters.
 """
 
+import ssl
 from collections.abc import Iterator
 from enum import Enum, auto
 
@@ -102,6 +103,11 @@ def connect_error(error: BaseException) -> DriverError | ConfigurationError:
     """What `connect()` and `prepare_storage()` raise for a client library's error."""
     sqlstate = sqlstate_of(error)
     if sqlstate is None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return ConfigurationError(
+                f"the certificate of the PostgreSQL server was not accepted ({_told(error)}). Set `sslrootcert` to the "
+                "authority that signed it, and the host to the name that it was made for"
+            )
         if isinstance(error, OSError | TimeoutError):
             return DriverUnavailable(f"PostgreSQL can't be reached ({_told(error)}); is it running, at this address?")
         return ConfigurationError(f"PostgreSQL can't be connected to as configured: {_told(error)}")

@@ -1,5 +1,6 @@
 """The PostgreSQL driver's settings."""
 
+import os
 import re
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote, urlencode
@@ -95,6 +96,17 @@ class PostgresConfig(DriverSettings, frozen=True, kw_only=True):
         """The DSN as asyncpg reads it: without the `+client` of its scheme."""
         given = self.dsn if self.dsn is not None else self.url
         return None if given is None else re.sub(r"^(postgres(?:ql)?)\+\w+:", r"\1:", given)
+
+    def check_files(self) -> None:
+        """Whether the files of the TLS settings are there.
+
+        Raises:
+            ConfigurationError: one of them is not.
+        """
+        for name in ("sslrootcert", "sslcert", "sslkey"):
+            file: str | None = getattr(self, name)
+            if file is not None and not os.path.exists(file):
+                raise ConfigurationError(f"{name} is {file!r}, and there is no such file")
 
     def connect_arguments(self) -> dict[str, Any]:
         """What `asyncpg.connect` is called with."""

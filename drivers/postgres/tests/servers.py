@@ -119,6 +119,10 @@ class PostgresServer(_Process):
         assert initdb is not None
         self.run(initdb, "-D", data, "-A", "trust", "-U", "root", "-E", "UTF8", "--locale=C", "--no-sync")
 
+    def use(self, *options: str) -> None:
+        """Start with these options as well."""
+        self._options += options
+
     @property
     def url(self) -> str:
         """The URL of its database."""

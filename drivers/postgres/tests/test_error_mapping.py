@@ -1,5 +1,8 @@
 """What becomes of PostgreSQL's errors."""
 
+import traceback
+from pathlib import Path
+
 import asyncpg
 import pytest
 from asynctasq_postgres.driver import PostgresDriver
@@ -119,6 +122,25 @@ async def test_connecting_to_nobody(settings: PostgresConfig) -> None:
     with pytest.raises(DriverUnavailable, match="can't be reached") as raised:
         await driver.connect()
     assert isinstance(raised.value.__cause__, OSError)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("dsn", ["postgresql://u:hush/word@h/db", "postgresql://u:hush@h:hush/db"])
+async def test_an_address_that_can_not_be_read(dsn: str) -> None:
+    """A matter of configuration; and a password that nobody escaped, taken for a port, does not come to light."""
+    driver = PostgresDriver(PostgresConfig(dsn=dsn))
+    for call in (driver.connect, driver.prepare_storage):
+        with pytest.raises(ConfigurationError, match="`dsn` can't be read") as raised:
+            await call()
+        assert "hush" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.anyio
+async def test_a_socket_that_is_not_there(tmp_path: Path) -> None:
+    """A server on a Unix socket that is down is an outage, whatever files the settings name."""
+    driver = PostgresDriver(PostgresConfig(host=str(tmp_path), user="root", database="test"))
+    with pytest.raises(DriverUnavailable, match="can't be reached"):
+        await driver.connect()
 
 
 @pytest.mark.anyio
