@@ -10,7 +10,7 @@ from asynctasq.driver_api import DriverUnavailable, Event, TaskEvent, WorkerEven
 from asynctasq_redis.addresses import address_of
 from asynctasq_redis.connection_pool import ConnectionPool
 from asynctasq_redis.error_mapping import mapped
-from asynctasq_redis.native_connection import NativeConnection
+from asynctasq_redis.native_connection import QUIET_TIME, NativeConnection, next_push
 from asynctasq_redis.settings import DEFAULT_CHANNEL, DEFAULT_URL, settings_from_url
 
 
@@ -24,14 +24,17 @@ class RedisEventSubscriber:
     ```
     """
 
-    def __init__(self, redis_url: str | None = None, channel: str | None = None) -> None:
-        """Not open, and without I/O.
+    def __init__(
+        self, redis_url: str | None = None, channel: str | None = None, *, quiet_time: float = QUIET_TIME
+    ) -> None:
+        """Not open, and without I/O. After `quiet_time` seconds of silence the server is asked whether it is there.
 
         Raises:
             ConfigurationError: the URL can't be read.
         """
         self._channel = channel or DEFAULT_CHANNEL
         self._settings = settings_from_url(redis_url or DEFAULT_URL)
+        self._quiet_time = quiet_time
         self._address = address_of(self._settings, self._channel)
         self._connection: NativeConnection | None = None
 
@@ -40,7 +43,7 @@ class RedisEventSubscriber:
         connection = await pool.own_connection()
         try:
             await connection.send_command("SUBSCRIBE", self._channel)
-            await connection.read_response(timeout=self._settings.command_timeout, disconnect_on_error=False)
+            await next_push(connection, self._settings.command_timeout)
         except BaseException as error:
             await connection.disconnect(nowait=True)
             if isinstance(error, native.RedisError | OSError):
@@ -69,7 +72,7 @@ class RedisEventSubscriber:
             if self._connection is None:
                 raise DriverUnavailable("the subscriber is not open: `async with RedisEventSubscriber(...) as events:`")
             try:
-                message = await self._connection.read_response(timeout=float("inf"), disconnect_on_error=False)
+                message = await next_push(self._connection, self._quiet_time)
             except (native.RedisError, OSError) as error:
                 raise mapped(error) from error
             if message[0] == b"message" and (event := decode_event(message[2])) is not None:

@@ -5,6 +5,11 @@ from typing import Any, Protocol, cast
 import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import MovedError, RedisError
+from redis.exceptions import TimeoutError as NoAnswerError
+
+
+QUIET_TIME = 10.0
+"""Seconds of silence after which a server is asked whether it is still there."""
 
 
 class NativeConnection(Protocol):
@@ -36,6 +41,24 @@ class NativeConnection(Protocol):
     ) -> Any:
         """The next reply; None if it does not come within `timeout` seconds. `inf` is for ever."""
         ...
+
+
+async def next_push(connection: NativeConnection, quiet_time: float) -> Any:
+    """The next thing that a connection says which is subscribed to something.
+
+    After `quiet_time` seconds of silence the server is asked whether it is still there, and has as long to answer.
+
+    Raises:
+        TimeoutError: redis-py's: no answer.
+    """
+    message = await connection.read_response(timeout=quiet_time, disconnect_on_error=False)
+    if message is not None:
+        return message
+    await connection.send_command("PING", check_health=False)
+    message = await connection.read_response(timeout=quiet_time, disconnect_on_error=False)
+    if message is None:
+        raise NoAnswerError(f"no answer in {quiet_time:g} seconds")
+    return message
 
 
 def packed_command(command: tuple[Any, ...]) -> bytes:

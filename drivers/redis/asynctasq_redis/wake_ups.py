@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -11,17 +10,14 @@ import redis.exceptions as native
 
 from asynctasq.driver_api import Driver, DriverError, DriverUnavailable, WakeUpStream, check_identifiers
 from asynctasq_redis.error_mapping import mapped
-from asynctasq_redis.native_connection import NativeConnection
+from asynctasq_redis.native_connection import QUIET_TIME, NativeConnection, next_push
 from asynctasq_redis.script_runner import ScriptRunner
-
-_QUIET_TIME = 10.0
-"""Seconds of silence after which the server is asked whether it is still there."""
 
 
 class RedisWakeUps:
     """The feature `wake_ups`."""
 
-    def __init__(self, driver: Driver, scripts: ScriptRunner, *, quiet_time: float = _QUIET_TIME) -> None:
+    def __init__(self, driver: Driver, scripts: ScriptRunner, *, quiet_time: float = QUIET_TIME) -> None:
         self._driver = driver
         self._scripts = scripts
         self._quiet_time = quiet_time
@@ -84,7 +80,7 @@ class _HintStream:
         try:
             await self._connection.send_command("SUBSCRIBE", *channels)
             for _ in channels:
-                await self._next_message()
+                await next_push(self._connection, self._quiet_time)
         except (native.RedisError, OSError) as error:
             raise DriverUnavailable(str(mapped(error))) from error
 
@@ -92,21 +88,10 @@ class _HintStream:
         """Read until the connection breaks; runs beside whoever waits."""
         try:
             while True:
-                message = await self._next_message()
+                message = await next_push(self._connection, self._quiet_time)
                 if message[0] == b"message":
                     self._hint.set()
         except (native.RedisError, OSError) as error:
             self._failure = DriverUnavailable(str(mapped(error)))
             self._failure.__cause__ = error
             self._hint.set()
-
-    async def _next_message(self) -> Any:
-        """The next thing that the server says; a silent server is asked, and has to answer in time."""
-        message = await self._connection.read_response(timeout=self._quiet_time, disconnect_on_error=False)
-        if message is not None:
-            return message
-        await self._connection.send_command("PING", check_health=False)
-        message = await self._connection.read_response(timeout=self._quiet_time, disconnect_on_error=False)
-        if message is None:
-            raise native.TimeoutError(f"no answer in {self._quiet_time:g} seconds")
-        return message

@@ -12,7 +12,7 @@ from redis import Redis
 
 from asynctasq.driver_api import DriverUnavailable, Event, EventType, TaskEvent, WorkerEvent
 
-from .servers import free_port
+from .servers import RedisServer, free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -83,6 +83,29 @@ async def test_the_subscriber_tells_of_a_missing_server() -> None:
         await subscriber.__aenter__()
     with pytest.raises(DriverUnavailable, match="not open"):
         await subscriber.__anext__()
+
+
+async def test_a_silent_server_is_noticed(server: RedisServer) -> None:
+    """A subscriber of a server that is frozen, or behind a wire that was cut, does not wait for ever."""
+    server.start()
+    async with RedisEventSubscriber(server.url, quiet_time=0.1) as subscriber:
+        with anyio.move_on_after(0.5) as quiet:  # a server that answers is no failure
+            await subscriber.__anext__()
+        assert quiet.cancelled_caught
+        server.freeze()
+        with anyio.fail_after(5), pytest.raises(DriverUnavailable):
+            await subscriber.__anext__()
+        server.thaw()
+
+
+async def test_subscribing_at_a_silent_server_fails(server: RedisServer) -> None:
+    """What was not confirmed is not taken for a subscription that hears nothing."""
+    server.start()
+    subscriber = RedisEventSubscriber(f"{server.url}?command_timeout=0.3&connect_timeout=0.3")
+    server.freeze()
+    with anyio.fail_after(5), pytest.raises(DriverUnavailable):
+        await subscriber.__aenter__()
+    server.thaw()
 
 
 @pytest.mark.parametrize("codec", [msgspec.json, msgspec.msgpack])
