@@ -93,10 +93,10 @@ class RedisDriver(Driver):
     async def _connect(self) -> None:
         runner = self._new_runner()
         try:
-            report = await read_report(runner.pool)
+            report = await read_report(runner.pool, connecting=True)
             check_version(report, wait_aof=self._settings.wait_aof)
             await self._mark_layout(runner, write=True)
-            await runner.pool.open_connections(self._settings.warmup_connections)
+            await runner.pool.open_connections(min(self._settings.warmup_connections, self._settings.max_connections))
         except BaseException:
             await runner.pool.close()
             raise
@@ -264,4 +264,4 @@ class RedisDriver(Driver):
         return await maintenance.maintain(self._scripts, limit, self._settings.dead_retention)
 
     async def _diagnose(self) -> list[Finding]:
-        return findings(await read_report(self._scripts.pool))
+        return findings(await read_report(self._scripts.pool, connecting=False))

@@ -86,5 +86,8 @@ def _database(url: str, text: str) -> int | None:
     if not text:
         return None
     if not text.isdecimal() or int(text) > 15:
-        raise ConfigurationError(f"the URL {redact_url(url)} names the database {text!r}; wanted a number from 0 to 15")
+        raise ConfigurationError(  # without what stands there: it is a password's end if the password has a bare slash
+            f"the URL {redact_url(url)} names a database that is no number; wanted one from 0 to 15, and %2F for any "
+            "slash in a password"
+        )
     return int(text)

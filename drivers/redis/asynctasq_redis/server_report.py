@@ -3,6 +3,7 @@
 from typing import Any
 
 from msgspec import Struct
+from redis.exceptions import NoPermissionError
 
 from asynctasq.driver_api import ConfigurationError, DriverError, Finding
 from asynctasq_redis.connection_pool import ConnectionPool
@@ -23,17 +24,17 @@ class ServerReport(Struct, frozen=True, kw_only=True):
     fsync: str | None = None
 
 
-async def read_report(pool: ConnectionPool) -> ServerReport:
+async def read_report(pool: ConnectionPool, *, connecting: bool) -> ServerReport:
     """Ask the server.
 
     Raises:
-        ConfigurationError: it refuses the credentials.
+        ConfigurationError: if `connecting`, it refuses the credentials.
         DriverUnavailable: it does not answer.
     """
     try:
-        replies = await pool.call_all([("INFO", section) for section in _SECTIONS], connecting=True)
-    except ConfigurationError as error:
-        if "NoPermission" not in str(error):
+        replies = await pool.call_all([("INFO", section) for section in _SECTIONS], connecting=connecting)
+    except (ConfigurationError, DriverError) as error:
+        if not isinstance(error.__cause__, NoPermissionError):
             raise
         return ServerReport()
     info = _fields(b"\r\n".join(replies))

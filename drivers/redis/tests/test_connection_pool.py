@@ -99,9 +99,10 @@ async def test_waiting_for_a_connection_counts_as_waiting(server: RedisServer) -
 
 
 async def test_warm_up_opens_connections_at_once(server: RedisServer) -> None:
-    """`warmup_connections` are there when `connect()` returns, and gone after `disconnect()`."""
+    """`warmup_connections` are there when `connect()` returns, never above `max_connections`, and gone after
+    `disconnect()`."""
     server.start()
-    driver = RedisDriver(RedisConfig(url=server.url, warmup_connections=4))
+    driver = RedisDriver(RedisConfig(url=server.url, warmup_connections=9, max_connections=4))
     await driver.connect()
     with Redis(port=server.port) as client:
         assert client.info("clients")["connected_clients"] == 5

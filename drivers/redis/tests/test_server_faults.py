@@ -228,6 +228,19 @@ async def test_an_evicting_server_is_a_finding_and_a_warning(
     assert "appendonly" in caplog.text
 
 
+async def test_what_changes_later_is_an_outage(server: RedisServer) -> None:
+    """A configuration error comes from `connect()` alone: credentials that were changed since make every call
+    unavailable, `diagnose()` too, until an operator has cured it."""
+    server.start()
+    async with _connected(server) as driver:
+        with Redis(port=server.port) as client:
+            client.config_set("requirepass", "changed")
+            client.execute_command("CLIENT", "KILL", "TYPE", "normal")
+        for call in (driver.diagnose, driver.now):
+            with pytest.raises(DriverUnavailable):
+                await call()
+
+
 async def test_a_user_with_few_rights_is_enough(server: RedisServer, namespace: str) -> None:
     """The least-privilege ACL of the README lets the driver do everything, and nothing outside its keys."""
     server.start()

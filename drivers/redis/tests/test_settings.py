@@ -79,6 +79,13 @@ def test_secrets_never_show() -> None:
     assert "user" in repr(settings)
 
 
+def test_a_password_with_a_bare_slash_does_not_come_to_light() -> None:
+    """Its end stands where the database should be, and is not told."""
+    with pytest.raises(ConfigurationError, match="%2F") as caught:
+        RedisDriver(RedisConfig(url="redis://user:12/secret@host/0"))
+    assert "secret" not in str(caught.value)
+
+
 def test_the_names_that_applications_use_are_there() -> None:
     """Every option of RedisConfig that existing applications set, with its default."""
     settings = RedisConfig()
