@@ -1,7 +1,7 @@
 """The options of a task: what may be set, what each one means, and what is refused."""
 
-import math
 import re
+import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from difflib import get_close_matches
@@ -17,6 +17,8 @@ Seconds = float | timedelta
 
 _is_identifier = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
 _MAX_TEXT_BYTES = 200
+_LONGEST = sys.float_info.max
+_MOST_ATTEMPTS = 1_000_000
 
 
 class TaskConfig(TypedDict, total=False):
@@ -119,7 +121,7 @@ def seconds(name: str, value: object) -> float:
         DefinitionError: it is not a finite number of seconds or a timedelta, or it is negative.
     """
     amount = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(amount, int | float) and not isinstance(amount, bool) and math.isfinite(amount) and amount >= 0:
+    if isinstance(amount, int | float) and not isinstance(amount, bool) and 0 <= amount <= _LONGEST:
         return float(amount)
     raise DefinitionError(f"{name} is {value!r}; wanted seconds (0 or more) or a timedelta")
 
@@ -163,10 +165,10 @@ def text(name: str, value: object) -> str:
 
 
 def attempts(name: str, value: object) -> int:
-    """How often a body may start: 1 or more."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return value
-    raise DefinitionError(f"{name} is {value!r}; wanted a whole number from 1 (1 means: no retry)")
+    """How often a body may start: 1 to 1,000,000."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_ATTEMPTS:
+        return int(value)
+    raise DefinitionError(f"{name} is {value!r}; wanted a whole number from 1 (no retry) to {_MOST_ATTEMPTS}")
 
 
 def priority(name: str, value: object) -> int:

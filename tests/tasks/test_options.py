@@ -83,7 +83,8 @@ def test_an_unknown_option_names_the_closest() -> None:
         ("retry_strategy", "linear"), ("timeout", 0), ("timeout", -1), ("visibility_timeout", 0), ("priority", 10),
         ("priority", -1), ("priority", True), ("keep_result", -1), ("keep_result", True), ("correlation_id", ""),
         ("correlation_id", "x" * 201), ("unique", ""), ("unique", 3), ("expires_after", -1), ("driver", ""),
-        ("name", ""), ("name", "a\0b"),
+        ("name", ""), ("name", "a\0b"), ("max_attempts", 10**7), ("retry_delay", 10**400),
+        ("retry_delay", float("inf")),
     ],
 )  # fmt: skip
 def test_wrong_values_are_refused_at_definition(option: str, value: object) -> None:

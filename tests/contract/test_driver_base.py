@@ -1,4 +1,4 @@
-"""The base class of every driver: connecting and disconnecting, however many ask for it at a time."""
+"""The base class of every driver: its life, however many ask for it at a time, and what it refuses unseen."""
 
 from typing import Any
 
@@ -78,3 +78,11 @@ async def test_a_priority_is_a_whole_number(priority: Any) -> None:
     async with SlowDriver() as driver:
         with pytest.raises(InvalidArgument, match=r"priority is .*; wanted a whole number from 0 to 9"):
             await driver.enqueue_many([NewTask(id="a", queue="q", name="n", payload=b"", priority=priority)])
+
+
+@pytest.mark.parametrize("delay", [10**400, float("nan"), float("inf"), -1e-9, True, "1"])
+async def test_a_duration_is_a_finite_number(delay: Any) -> None:
+    """Whatever else stands in place of seconds is refused, however large it is."""
+    async with SlowDriver() as driver:
+        with pytest.raises(InvalidArgument, match=r"delay is .*; wanted a number of seconds"):
+            await driver.enqueue_many([NewTask(id="a", queue="q", name="n", payload=b"", delay=delay)])
