@@ -5,6 +5,10 @@ BIN := $(VENV)/bin
 PROJECTS := -e . -e drivers/redis -e drivers/postgres -e drivers/mysql -e drivers/sqlite -e conformance
 MANIFESTS := pyproject.toml constraints.txt conformance/pyproject.toml $(wildcard drivers/*/pyproject.toml)
 PIP := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
+SUITES := conformance/tests/test_memory.py::TestMemory drivers/sqlite/tests/test_conformance.py \
+  drivers/redis/tests/test_conformance.py drivers/redis/tests/test_cluster.py::TestRedisCluster \
+  drivers/postgres/tests/test_conformance.py::TestPostgresKilled \
+  drivers/mysql/tests/test_conformance.py::TestMySQLWithRestarts
 TEST_ARGUMENTS ?=
 URL ?=
 HOURS ?= 1
@@ -53,7 +57,9 @@ format: $(VENV)/.development ## put the code in shape
 	$(BIN)/ruff format .
 
 conformance: $(VENV)/.development ## run the conformance suite on every installed driver, and print the table
-	$(BIN)/python tests/private_backends.py $(BIN)/asynctasq-conformance run --installed
+	@rm -rf build/conformance
+	-$(BIN)/python -m pytest $(SUITES) -q -n 2 --dist loadscope --conformance-report build/conformance
+	@$(BIN)/asynctasq-conformance compare --installed build/conformance
 
 mutants: $(VENV)/.development ## show that the conformance suite fails every wrong driver
 	$(BIN)/python -m asynctasq_conformance.mutants

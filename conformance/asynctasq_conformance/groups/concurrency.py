@@ -20,6 +20,7 @@ from asynctasq_conformance.concurrency.contention import TASKS, Contention
 from asynctasq_conformance.examples import example
 from asynctasq_conformance.subject import FAILURE, NEVER_ISSUED, QUEUE, Subject, new_task
 
+CONTENTION_SEEDS = (1, 2, 3)
 MOST_AWAITS = 60
 """A call that suspends more often is not cancelled beyond."""
 
@@ -46,7 +47,7 @@ async def for_every_await(
 @example("CON-5")
 async def test_contention_breaks_no_promise(subject: Subject) -> None:
     """No task is in two live leases and no accepted one is lost, whoever reserves and is cancelled at the same time."""
-    for seed in (1, 2, 3):
+    for seed in CONTENTION_SEEDS:
         await subject.driver.purge([QUEUE])
         before = await subject.stats()
         history = await Contention(subject, seed).run()

@@ -69,6 +69,19 @@ def _not_applicable(group: Mapping[str, Any]) -> str:
 
 def comparison(drivers: Sequence[Document]) -> str:
     """One table, a column for each report: verdicts, backends, traits, limits and groups."""
+    rows = _facts(drivers)
+    for group in (*GROUPS, "model"):
+        outcomes = [driver["groups"].get(group, {}).get("outcome", "ABSENT") for driver in drivers]
+        rows.append([f"group {group}", *[_SIGNS[outcome] for outcome in outcomes]])
+    return _table(rows)
+
+
+def facts_table(drivers: Sequence[Document]) -> str:
+    """The same without the groups."""
+    return _table(_facts(drivers))
+
+
+def _facts(drivers: Sequence[Document]) -> list[list[str]]:
     rows = [["verdict", *[str(driver["verdict"]) for driver in drivers]]]
     rows.append(["backend", *[driver.get("backend") or "-" for driver in drivers]])
     rows.append(["event loops", *[", ".join(driver.get("event_loops", ())) or "-" for driver in drivers]])
@@ -78,10 +91,7 @@ def comparison(drivers: Sequence[Document]) -> str:
     for limit, unit in LIMITS.items():
         told = [driver["traits"].get("limits", {}).get(limit) for driver in drivers]
         rows.append([f"{limit} ({unit})", *["-" if value is None else f"{value:,}" for value in told]])
-    for group in (*GROUPS, "model"):
-        outcomes = [driver["groups"].get(group, {}).get("outcome", "ABSENT") for driver in drivers]
-        rows.append([f"group {group}", *[_SIGNS[outcome] for outcome in outcomes]])
-    return _table([["", *[title_of(driver) for driver in drivers]], *rows])
+    return [["", *[title_of(driver) for driver in drivers]], *rows]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
