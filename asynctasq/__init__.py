@@ -96,7 +96,8 @@ def init(
         url: One URL for all: its scheme picks the driver.
         event_sinks: As `event_emitters`.
         groups: More settings and groups by name; they win over `config_overrides`. `type_hooks=[...]` are how the
-            application's own types travel, `sqlalchemy_engine=` is disposed by `cleanup()`.
+            application's own types travel, `sqlalchemy_engine=` is disposed by `cleanup()`, `redact=` is a function
+            that takes the text of an error before it is stored, and gives it back without what must not be in it.
 
     Raises:
         ConfigurationError: an unknown or wrong setting; the message says where it was found and what is allowed.

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Coroutine, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 import anyio.to_thread
@@ -18,6 +18,7 @@ from asynctasq.runtime.background_loop import BackgroundLoop
 from asynctasq.runtime.client_events import ClientEvents
 from asynctasq.runtime.connections import Connections
 from asynctasq.runtime.emitter_sink import as_event_sink
+from asynctasq.runtime.failure_text import Redact
 from asynctasq.runtime.routing_dispatcher import RoutingDispatcher, is_event_loop_running, transaction
 from asynctasq.serializers.type_hooks import HookRegistry
 from asynctasq.serializers.value_serializer import ValueSerializer
@@ -28,7 +29,7 @@ __all__ = ["Application", "application", "cleanup", "get_dispatcher", "init", "r
 T = TypeVar("T")
 
 _CLEANUP_WITHIN = 10.0
-_OBJECTS = ("sqlalchemy_engine", "tortoise_orm", "type_hooks")
+_OBJECTS = ("sqlalchemy_engine", "tortoise_orm", "type_hooks", "redact")
 """Overrides that are objects rather than settings."""
 
 
@@ -45,13 +46,15 @@ class Application:
         sqlalchemy_engine: Any = None,
         tortoise_config: Any = None,
         type_hooks: HookRegistry | None = None,
+        redact: Redact | None = None,
     ) -> None:
         """`event_sinks` come in addition to those that the configuration switches on; `type_hooks` are how the
-        application's own types travel."""
+        application's own types travel; `redact` cleans the texts of errors before they are stored."""
         self.config = config
         self.registry = PluginRegistry()
         self.sqlalchemy_engine = sqlalchemy_engine
         self.tortoise_config = tortoise_config
+        self.redact = redact
         self.type_hooks = HookRegistry() if type_hooks is None else type_hooks
         self._own_sinks = [as_event_sink(sink) for sink in event_sinks]
         self._background = BackgroundLoop(on_stop=self._stop_background)
@@ -151,7 +154,8 @@ def init(
         url: One URL for all: its scheme picks the driver.
         event_sinks: As `event_emitters`.
         groups: More settings and groups by name; they win over `config_overrides`. `type_hooks=[...]` are how the
-            application's own types travel, `sqlalchemy_engine=` is disposed by `cleanup()`.
+            application's own types travel, `sqlalchemy_engine=` is disposed by `cleanup()`, `redact=` is a function
+            that takes the text of an error before it is stored, and gives it back without what must not be in it.
 
     Raises:
         ConfigurationError: an unknown or wrong setting; the message says where it was found and what is allowed.
@@ -168,6 +172,7 @@ def init(
             sqlalchemy_engine=objects["sqlalchemy_engine"],
             tortoise_config=objects["tortoise_orm"] if tortoise_config is None else tortoise_config,
             type_hooks=_hook_registry(objects["type_hooks"]),
+            redact=_redaction(objects["redact"]),
         )
     )
     return config
@@ -237,6 +242,12 @@ def _hook_registry(hooks: Any) -> HookRegistry | None:
     for hook in hooks:
         registry.register(hook)
     return registry
+
+
+def _redaction(redact: Any) -> Redact | None:
+    if redact is None or callable(redact):
+        return cast("Redact | None", redact)
+    raise ConfigurationError(f"redact is {redact!r}; wanted a function that takes a text and gives it back clean")
 
 
 async def _dispose(engine: Any) -> None:

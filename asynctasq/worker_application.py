@@ -77,6 +77,7 @@ def make_worker(
             before_import=f"{__name__}:{prepare_child.__name__}",
             arguments={"flags": dict(flags or {})},
         ),
+        redact=application.redact,
         keep_completed_tasks=config.repository.keep_completed_tasks,
         exit_when_stuck=True,
         connect_patience=settings.connect_timeout,

@@ -30,6 +30,7 @@ from asynctasq.errors import (
 from asynctasq.runtime.frame import decode_frame
 from asynctasq.tasks.task_handle import TaskHandle
 from asynctasq.tasks.task_ids import new_task_id
+from asynctasq.worker_application import make_worker
 
 
 @task
@@ -97,6 +98,27 @@ def test_each_event_loop_has_its_own_connection(memory: str, tmp_path: Path) -> 
     assert a is not c
     with pytest.raises(asynctasq.AsyncTasqError, match="not connected"):
         a.driver.check_open()
+
+
+@task(max_attempts=1)
+async def spill() -> None:
+    raise ValueError("the card 4111-1111 was refused")
+
+
+def test_redact_cleans_what_is_stored_of_errors(memory: str) -> None:
+    """The application's own function sees every text of an error before the store does."""
+    init(url=memory, redact=lambda text: text.replace("4111-1111", "[card]"), worker={"burst": True})
+
+    async def main() -> None:
+        handle = await spill().dispatch()
+        await make_worker(application()).worker.start()
+        [failure] = (await handle.record()).failures
+        assert failure.message == "the card [card] was refused"
+        assert "4111" not in failure.traceback
+
+    asyncio.run(main())
+    with pytest.raises(ConfigurationError, match="redact is 3; wanted a function"):
+        init(url=memory, redact=3)
 
 
 def test_a_handle_outlives_its_event_loop(tmp_path: Path) -> None:
