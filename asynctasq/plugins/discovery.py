@@ -34,6 +34,9 @@ OWN_DRIVERS: Mapping[str, str] = {
 }
 """The names of the drivers that are released with the core, and the extra that installs each. For messages alone."""
 
+OWN_EVENT_SINKS = frozenset({"redis"})
+"""Those of our own drivers that bring an event sink of the same name."""
+
 _SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*):"
 _REQUIREMENT = r"^\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*\(?([^;)]*)\)?\s*(?:;(.*))?$"
 
@@ -243,7 +246,8 @@ def _not_found(kind: PluginKind, name: str, distribution: str | None, plugins: I
     close = closest_name(name, {*names, *(OWN_DRIVERS if kind is PluginKind.DRIVER else ())})
     if close is not None and close != name:
         message += f"; did you mean {close}?"
-    hint = install_hint(close or name) if kind is PluginKind.DRIVER and close not in names else None
+    is_ours = kind is PluginKind.DRIVER or (kind is PluginKind.EVENT_SINK and name in OWN_EVENT_SINKS)
+    hint = install_hint(close or name) if is_ours and close not in names else None
     return f"{message}. Install it: {hint}" if hint else message
 
 

@@ -154,6 +154,12 @@ def test_an_event_sink_is_configured_used_and_removed(bare: Distributions) -> No
         EventSinkFactory.create("acme")
 
 
+def test_a_sink_of_ours_that_is_missing_says_how_to_install_it(bare: Distributions) -> None:
+    """The sink `redis` comes with the driver's distribution."""
+    with pytest.raises(DriverNotFound, match=r"""no event sink 'redis' .*: pip install "asynctasq\[redis\]\""""):
+        EventSinkFactory.load("redis")
+
+
 def test_plugins_hear_of_each_other_in_whatever_order_they_come(distributions: Distributions) -> None:
     """`asynctasq_plugin_loaded` is historic: who comes later hears of the earlier ones too."""
     driver = distributions.install("acme-queue", "acme_driver", drivers="acme acmes")
