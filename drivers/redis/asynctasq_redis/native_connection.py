@@ -7,7 +7,6 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import MovedError, RedisError
 from redis.exceptions import TimeoutError as NoAnswerError
 
-
 QUIET_TIME = 10.0
 """Seconds of silence after which a server is asked whether it is still there."""
 

@@ -1,5 +1,6 @@
 """What the scripts return, as the contract's types."""
 
+from struct import error as StructError
 from struct import unpack_from
 from typing import Any, cast
 
@@ -14,11 +15,21 @@ _decode_failure = msgspec.msgpack.Decoder(tuple[str, str, str]).decode
 
 
 def split_body(body: bytes) -> tuple[str, str | None, bytes]:
-    """Name, correlation id and payload."""
-    name_end = 1 + body[0]
-    start = name_end + 1
-    end = start + body[name_end]
-    return body[1:name_end].decode(), body[start:end].decode() or None, body[end:]
+    """Name, correlation id and payload.
+
+    A body that somebody has damaged is shown as far as it goes: its task is delivered, and ends as one that nobody knows.
+    """
+    try:
+        name_end = 1 + body[0]
+        start = name_end + 1
+        end = start + body[name_end]
+    except IndexError:
+        return "", None, body
+    return _text(body[1:name_end]), _text(body[start:end]) or None, body[end:]
+
+
+def _text(stored: bytes) -> str:
+    return stored.decode(errors="replace")
 
 
 def deliveries(reply: list[Any], queues: tuple[str, ...], nonce: str, lease: float) -> list[Delivery]:
@@ -60,23 +71,23 @@ def task_record(fields: list[Any]) -> TaskRecord:
     name, correlation_id, payload = split_body(body)
     return TaskRecord(
         id=id_of(key),
-        queue=queue.decode(),
+        queue=_text(queue),
         name=name,
         payload=payload,
         correlation_id=correlation_id,
         priority=priority,
-        dedupe_key=dedupe.decode() or None,
+        dedupe_key=_text(dedupe) or None,
         expires_after=None if expires_after < 0 else seconds_of(expires_after),
         keep_for=seconds_of(keep),
         remember_for=seconds_of(remember),
         state=TaskState(state.decode()),
         attempts=attempts,
         cancel_requested=bool(cancel_requested),
-        worker=worker.decode() or None,
+        worker=_text(worker) or None,
         lease=None if left < 0 else seconds_of(left),
-        reason=reason.decode() or None,
+        reason=_text(reason) or None,
         result=result,
-        failures=tuple(_failure_record(failure) for failure in failures),
+        failures=tuple(record for failure in failures if (record := _failure_record(failure)) is not None),
         enqueued_at=moment_of(enqueued),
         available_at=moment_of(available),
         started_at=moment_of(started) if started else None,
@@ -84,16 +95,20 @@ def task_record(fields: list[Any]) -> TaskRecord:
     )
 
 
-def _failure_record(stored: bytes) -> FailureRecord:
-    attempt, low, high, worker_length = unpack_from("<IIHB", stored)
-    worker_end = 11 + worker_length
-    kind, message, traceback = _decode_failure(stored[worker_end:])
+def _failure_record(stored: bytes) -> FailureRecord | None:
+    """None if it is damaged."""
+    try:
+        attempt, low, high, worker_length = unpack_from("<IIHB", stored)
+        worker_end = 11 + worker_length
+        kind, message, traceback = _decode_failure(stored[worker_end:])
+    except (StructError, msgspec.MsgspecError):
+        return None
     return FailureRecord(
         type=kind,
         message=message,
         traceback=traceback,
         attempt=attempt,
-        worker=stored[11:worker_end].decode(),
+        worker=_text(stored[11:worker_end]),
         at=moment_of(low | high << 32),
     )
 

@@ -22,4 +22,4 @@ def id_of(key: bytes) -> str:
     if len(key) == _UUID_BYTES and key[8] >= 0x80:
         text = key.hex()
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-    return key.decode()
+    return key.decode(errors="replace")

@@ -13,6 +13,7 @@ local function cancel_one(index, key)
   local blob = call('HGET', META, key)
   if not blob then return remembered[index] and 'T' or 'N' end
   local task = load(blob)
+  if not task then return 'T' end
   local state, since = end_by_time(task, key)
   if state == 'ready' or state == 'scheduled' then
     cancel(task, key, now, 'cancelled')

@@ -11,6 +11,7 @@ local function delete(key)
   local blob = call('HGET', META, key)
   if not blob then return '0' end
   local task = load(blob)
+  if not task then return '0' end
   local state, since = end_by_time(task, key)
   if state == 'leased' then return '0' end
   if state == 'gone' then

@@ -15,7 +15,7 @@ local blobs = call('HMGET', META, unpack(keys))
 local outcomes = {}
 for index = 1, total do
   local receipt, left, is_asked = take(), -1, 0
-  local task = blobs[index] and load(blobs[index])
+  local task = load(blobs[index])
   if task and task.receipt == receipt and task.lease_end > now then
     if lease_end > task.lease_end then lease_until(task, keys[index], lease_end) end
     left, is_asked = task.lease_end - now, has(task, ASKED_TO_CANCEL) and 1 or 0

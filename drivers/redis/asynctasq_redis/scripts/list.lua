@@ -39,8 +39,8 @@ local function is_wanted(task_key, task)
   end
   local body = body_of(task_key)
   bytes = bytes + #body
-  local its_name, its_correlation_id = unpack_fields('Bc0Bc0', body)
-  return (name == '' or its_name == name) and (correlation_id == '' or its_correlation_id == correlation_id)
+  local is_whole, its_name, its_correlation_id = pcall(unpack_fields, 'Bc0Bc0', body)
+  return is_whole and (name == '' or its_name == name) and (correlation_id == '' or its_correlation_id == correlation_id)
 end
 
 local function look_at(members)
@@ -49,7 +49,8 @@ local function look_at(members)
     local member, task_key = members[index], string.sub(members[index], 7)
     local blob = call('HGET', META, task_key)
     looked = looked + 1
-    if blob and is_wanted(task_key, load(blob)) then records[#records + 1] = shown(task_key, blob) end
+    local task = load(blob)
+    if task and is_wanted(task_key, task) then records[#records + 1] = shown(task_key, blob) end
     last_score, last_member = digits(tonumber(members[index + 1])), member
   end
   return true

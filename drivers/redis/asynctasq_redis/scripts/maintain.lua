@@ -11,11 +11,14 @@
 local limit, dead_retention = tonumber(ARGV[1]), ARGV[2]
 local left, removed = limit, 0
 
-local function sweep(members, step)
+local function sweep(queue, members, step)
   if #members == 0 then return end
   local keys = {}
   for index, member in ipairs(members) do keys[index] = string.sub(member, 7) end
-  for index, blob in ipairs(call('HMGET', META, unpack(keys))) do step(load(blob), keys[index]) end
+  for index, blob in ipairs(call('HMGET', META, unpack(keys))) do
+    local task = load(blob)
+    if task then step(task, keys[index]) else take_out(queue, members[index]) end
+  end
   left = left - #members
   send_writes()
 end
@@ -33,10 +36,12 @@ end
 
 for index = 3, #ARGV do
   local queue = ARGV[index]
-  if left > 0 then sweep(call('ZRANGE', EXPIRING .. queue, '-inf', now, 'BYSCORE', 'LIMIT', 0, left), end_by_time) end
-  for _, zone in ipairs({ DOOMED, DOOMED_LEASED, CANCEL_REQUESTED }) do sweep(in_zone(queue, zone, now), end_by_time) end
-  for _, zone in ipairs({ COMPLETED, CANCELLED }) do sweep(in_zone(queue, zone, now), drop_finished) end
-  if dead_retention ~= '' then sweep(in_zone(queue, DEAD, now - tonumber(dead_retention)), drop_finished) end
+  if left > 0 then
+    sweep(queue, call('ZRANGE', EXPIRING .. queue, '-inf', now, 'BYSCORE', 'LIMIT', 0, left), end_by_time)
+  end
+  for _, zone in ipairs({ DOOMED, DOOMED_LEASED, CANCEL_REQUESTED }) do sweep(queue, in_zone(queue, zone, now), end_by_time) end
+  for _, zone in ipairs({ COMPLETED, CANCELLED }) do sweep(queue, in_zone(queue, zone, now), drop_finished) end
+  if dead_retention ~= '' then sweep(queue, in_zone(queue, DEAD, now - tonumber(dead_retention)), drop_finished) end
 end
 
 local MOST_BUCKETS = 100

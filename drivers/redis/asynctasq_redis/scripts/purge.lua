@@ -18,7 +18,10 @@ local function sweep(members, step)
   if #members == 0 then return end
   local keys = {}
   for index, member in ipairs(members) do keys[index] = string.sub(member, 7) end
-  for index, blob in ipairs(call('HMGET', META, unpack(keys))) do step(load(blob), keys[index]) end
+  for index, blob in ipairs(call('HMGET', META, unpack(keys))) do
+    local task = load(blob)
+    if task then step(task, keys[index]) else take_out(queue, members[index]) end
+  end
   left, looked = left - #members, looked + #members
   send_writes()
 end

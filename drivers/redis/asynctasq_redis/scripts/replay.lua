@@ -8,9 +8,8 @@
 --#include remembered.lua
 --#include transitions.lua
 local function replay(key)
-  local blob = call('HGET', META, key)
-  if not blob then return 'N' end
-  local task = load(blob)
+  local task = load(call('HGET', META, key))
+  if not task then return 'N' end
   local state = end_by_time(task, key)
   send_writes()
   if state == 'gone' then return 'N' end

@@ -61,15 +61,21 @@ local function take_members(queue, zone, members, group)
   local left_out = 0
   for index, key in ipairs(keys) do
     local blob, body = blobs[index], all_bodies[index]
-    local is_leased, is_stored = blob and body, false
+    local is_readable = body and is_sound(blob)
+    local is_leased, is_stored = is_readable, false
     local flags, attempts, rest_start, _
-    if is_leased then
+    if is_readable then
       _, flags, attempts = unpack_fields('<BBI4', blob)
       rest_start = rest_starts_at(blob)
-      if flags >= HAS_EXTRA then is_leased, is_stored = lease_special(load(blob), key) end
-    else -- its record was deleted by hand: it would stand in the way for ever
-      write('ZREM', QUEUE .. queue, members[index])
-      write('ZREM', EXPIRING .. queue, members[index])
+      if flags >= HAS_EXTRA then
+        local task = load(blob)
+        is_readable = task ~= nil
+        if task then is_leased, is_stored = lease_special(task, key) end
+      end
+    end
+    if not is_readable then
+      is_leased = false
+      take_out(queue, members[index])
     end
     if not is_leased then
       left_out = left_out + 1

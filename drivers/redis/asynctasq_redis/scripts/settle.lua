@@ -119,16 +119,18 @@ for index = 1, total do
   local key, kind, receipt = keys[index], take(), take()
   local first, second = take_arguments(kind)
   local blob, is_applied = not settled[key] and blobs[index], false
-  if blob then
+  if is_sound(blob) then
     local _, flags, _, lease_end, _, held = unpack_fields('<BBI4I6I6c12', blob)
     if held == receipt and lease_end > now then
-      is_applied = true
-      settled[key] = true
-      if flags == 0 and (kind == 'C' or kind == 'R') then
+      local is_plain = flags == 0 and (kind == 'C' or kind == 'R')
+      local task = not is_plain and load(blob)
+      is_applied = is_plain or task ~= nil
+      settled[key] = is_applied
+      if is_plain then
         local sequence, _, _, _, duration, queue = unpack_fields(REST, blob, rest_starts_at(blob))
         complete_plain(key, sequence, queue, duration)
-      else
-        settle(kind, load(blob), key, first, second)
+      elseif task then
+        settle(kind, task, key, first, second)
       end
     end
   end

@@ -22,6 +22,7 @@ end
 -- Whether a stored task makes a new one of the same id a duplicate; if not, the old record is dropped.
 local function is_still_known(blob, key)
   local task = load(blob)
+  if not task then return true end
   local state, since = state_of(task)
   if state ~= 'gone' or since + task.remember > now then return true end
   drop_gone(task, key, since)

@@ -1,18 +1,32 @@
 -- A stored task as a table, and what time has made of it.
+local SHORTEST_RECORD = 57
+
 local function rest_starts_at(blob) return 32 + string.byte(blob, 31) end
 
+-- Whether all that every task has is there. A record that somebody has deleted or cut off is no task any more: it has to
+-- get out of the way of the others, instead of failing every script that comes across it.
+local function is_sound(blob)
+  if not blob or #blob < SHORTEST_RECORD then return false end
+  local queue_at = rest_starts_at(blob) + 25
+  local queue_length = string.byte(blob, queue_at)
+  return queue_length ~= nil and #blob >= queue_at + queue_length
+end
+
+-- nil if it is not sound.
 local function load(blob)
-  local task, next_field = {}, nil
+  if not is_sound(blob) then return nil end
+  local task, next_field, is_whole = {}, nil, true
   task.zone, task.flags, task.attempts, task.lease_end, task.started, task.receipt, task.worker, next_field =
     unpack_fields(FRONT, blob)
   task.sequence, task.priority, task.due, task.enqueued, task.remember, task.queue, next_field =
     unpack_fields(REST, blob, next_field)
   if bit.band(task.flags, HAS_EXTRA) ~= 0 then
-    task.expiry, task.keep, task.finished, task.dedupe, task.reason = unpack_fields(EXTRA, blob, next_field)
+    is_whole, task.expiry, task.keep, task.finished, task.dedupe, task.reason =
+      pcall(unpack_fields, EXTRA, blob, next_field)
   else
     task.expiry, task.keep, task.finished, task.dedupe, task.reason = 0, 0, 0, '', ''
   end
-  return task
+  return is_whole and task or nil
 end
 
 local function stored(task)

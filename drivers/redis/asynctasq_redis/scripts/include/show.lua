@@ -1,9 +1,10 @@
 -- Name, correlation id and payload; all empty if somebody has deleted them by hand.
 local function body_of(key) return call('HGET', BODY, key) or '\0\0' end
 
--- A task as a list of fields for the driver to read, or nil if its record is gone.
+-- A task as a list of fields for the driver to read, or nil if its record is gone, or can't be read.
 local function shown(key, blob)
   local task = load(blob)
+  if not task then return nil end
   local state, since = state_of(task)
   if state == 'gone' then return nil end
   local finished, reason, available, left = task.finished, task.reason, task.due, -1

@@ -23,7 +23,8 @@ end
 local function is_live(key)
   local blob = call('HGET', META, key)
   if not blob then return false end
-  local state = state_of(load(blob))
+  local task = load(blob)
+  local state = task and state_of(task)
   return state == 'ready' or state == 'scheduled' or state == 'leased'
 end
 
@@ -61,6 +62,18 @@ local function drop(task, key)
   write('ZREM', QUEUE .. task.queue, member_of(task, key))
   if has(task, HAS_FAILURES) then write('DEL', FAILURES .. key) end
   if has(task, HAS_RESULT) then write('HDEL', RESULT, key) end
+end
+
+-- Take out of a queue what has no record, or none that can be read.
+local function take_out(queue, member)
+  local key = string.sub(member, 7)
+  redis.log(redis.LOG_WARNING, 'asynctasq: a task of the queue ' .. queue .. ' has no readable record, and was removed')
+  write('ZREM', QUEUE .. queue, member)
+  write('ZREM', EXPIRING .. queue, member)
+  write('HDEL', META, key)
+  write('HDEL', BODY, key)
+  write('HDEL', RESULT, key)
+  write('DEL', FAILURES .. key)
 end
 
 local function finish(task, key, moment, reason)
