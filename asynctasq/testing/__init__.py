@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from asynctasq.testing.sandboxes import Sandbox, assert_dispatched, sandbox
     from asynctasq.testing.single_attempt import run_task
 
-__all__ = ["Dispatched", "ManualClock", "Outcome", "Sandbox", "assert_dispatched", "drain", "run_task", "sandbox"]
+__all__ = [
+    "Dispatched",
+    "DriverFactory",
+    "ManualClock",
+    "Outcome",
+    "Sandbox",
+    "assert_dispatched",
+    "drain",
+    "run_task",
+    "sandbox",
+    "verify_traits",
+]
 
 _HOMES = {
     "Outcome": "draining",

@@ -12,7 +12,7 @@ from asynctasq.driver_api import DriverUnavailable, StorageMissing, StorageTooNe
 from asynctasq_mysql.client import NATIVE_ERRORS, Connection
 from asynctasq_mysql.error_mapping import MIGRATE, Meaning, code_of, meaning_of
 from asynctasq_mysql.literals import text
-from asynctasq_mysql.storage_names import NOW, StorageNames, read
+from asynctasq_mysql.storage_names import StorageNames, read
 
 PATIENCE = 60
 """Seconds to wait for another caller that is migrating."""
@@ -68,26 +68,17 @@ async def _missing_statements(connection: Connection, names: StorageNames) -> li
     _refuse_newer(version, names)
     statements: list[str] = []
     if version == 0:
-        statements.append(
-            names.fill(
-                "CREATE TABLE IF NOT EXISTS {migrations} (\n"
-                "  version INT UNSIGNED NOT NULL PRIMARY KEY,\n"
-                "  file VARCHAR(100) CHARACTER SET ascii NOT NULL,\n"
-                "  applied_us BIGINT NOT NULL\n"
-                ") ENGINE = InnoDB"
-            )
-        )
+        statements.append(names.fill(read("schema", "migrations.sql")))
     for number, file in migration_files().items():
         if number > version:
             statements += [part for part in names.fill(read("schema", file)).split(";\n") if part.strip()]
-            values = f"({number}, {text(file)}, {NOW})"
-            statements.append(names.fill(f"INSERT INTO {{migrations}} (version, file, applied_us) VALUES {values}"))
+            statements.append(names.statement("migrated", version=number, file=file))
     return [statement.strip().removesuffix(";") for statement in statements]
 
 
 async def _stored_version(connection: Connection, names: StorageNames) -> int:
     try:
-        [found] = await connection.run(names.fill("SELECT COALESCE(MAX(version), 0) FROM {migrations}"))
+        [found] = await connection.run(names.statement("storage_version"))
     except NATIVE_ERRORS as error:
         code = code_of(error)
         if code is None or meaning_of(code, error) is not Meaning.NO_STORAGE:
