@@ -24,7 +24,7 @@ from asynctasq.testing import Sandbox, assert_dispatched, drain, run_task, sandb
 
 pytestmark = pytest.mark.anyio
 
-pytest_plugins = ["asynctasq.testing.pytest_plugin", "pytester"]
+pytest_plugins = ["pytester"]
 
 
 @task(name="testing.greet")
