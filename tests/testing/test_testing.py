@@ -207,6 +207,6 @@ def test_a_test_that_leaves_tasks_running_fails(pytester: pytest.Pytester) -> No
             anyio.run(leak)
         """
     )
-    result = pytester.runpytest_inprocess("-p", "asynctasq.testing.pytest_plugin", "-p", "no:cacheprovider")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*1 of its tasks were running: leaks.forgotten*"])
