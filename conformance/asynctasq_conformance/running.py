@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 import anyio
 
-from asynctasq.driver_api import DriverTraits
+from asynctasq.driver_api import Driver, DriverTraits
 from asynctasq_conformance.examples import Example
 from asynctasq_conformance.harness import DriverHarness
 from asynctasq_conformance.subject import open_subject
@@ -30,8 +30,7 @@ class NotApplicable(Exception):
 class DriverFacts:
     """What a connected driver says of itself."""
 
-    name: str
-    module: str
+    driver_class: type[Driver]
     traits: DriverTraits
     features: frozenset[str]
     backend: str | None
@@ -101,8 +100,7 @@ def facts_of(harness: DriverHarness) -> DriverFacts:
 async def _read_facts(harness: DriverHarness) -> DriverFacts:
     async with open_subject(harness) as subject:
         return DriverFacts(
-            type(subject.driver).__name__,
-            type(subject.driver).__module__,
+            type(subject.driver),
             subject.driver.traits,
             subject.features,
             await harness.describe_backend(),

@@ -162,6 +162,9 @@ class Subject:
             await driver.disconnect()
         if not self.harness.has("drop"):
             await self.driver.connect()
+            pausing = self.driver.pausing
+            if pausing is not None and (paused := await pausing.paused_queues()):
+                await pausing.resume(sorted(paused))
             await self.driver.purge([*await self.driver.queue_stats()])
         await self.driver.disconnect()
         if self.harness.has("drop"):

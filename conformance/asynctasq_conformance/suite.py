@@ -103,7 +103,7 @@ def _driver_facts(harness: DriverHarness) -> dict[str, Any]:
         return {"driver": {"name": "?"}, "traits": {}, "unreachable": repr(error)}
     return {
         "backend": facts.backend,
-        "driver": driver_of(facts.module, facts.name),
+        "driver": driver_of(facts.driver_class),
         "traits": {
             "features": sorted(facts.features),
             "guarantees": sorted(guarantee.value for guarantee in facts.traits.guarantees),

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
-from asynctasq.driver_api import API_VERSION, ConfigurationError
+from asynctasq.driver_api import API_VERSION, ConfigurationError, Driver
 from asynctasq.testing import DriverFactory
 from asynctasq_conformance.examples import CORE_GROUPS
 from asynctasq_conformance.report.verdict import TestOutcome, claims_not_shown, group_results, verdict_of
@@ -45,13 +45,20 @@ def document_of(
     }
 
 
-def driver_of(module: str, class_name: str) -> dict[str, str | None]:
-    """Name, plugin, distribution, version and API of the driver whose class is defined in `module`."""
-    plugin, distribution = _plugin_of(module)
+def driver_of(driver_class: type[Driver]) -> dict[str, str | None]:
+    """Name, plugin, distribution, version and API of a driver. A harness may open a subclass of it, which is no other
+    driver for that."""
+    plugin, distribution = None, None
+    for one in driver_class.__mro__[: driver_class.__mro__.index(Driver)]:
+        plugin, distribution = _plugin_of(one.__module__)
+        if plugin is not None:
+            driver_class = one
+            break
     if distribution is None:
-        distribution = next(iter(metadata.packages_distributions().get(module.partition(".")[0], ())), None)
+        package = driver_class.__module__.partition(".")[0]
+        distribution = next(iter(metadata.packages_distributions().get(package, ())), None)
     return {
-        "name": class_name,
+        "name": driver_class.__name__,
         "plugin": plugin,
         "distribution": distribution,
         "version": None if distribution is None else version_of(distribution),
