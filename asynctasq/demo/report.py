@@ -37,7 +37,7 @@ def lines(findings: Findings, run: Run | None) -> Iterator[str]:
     yield f"retries:           {findings.retries:,}"
     yield f"runs of files:     {findings.runs:,} for {findings.files:,} files"
     if run is not None and run.killed is not None:
-        yield f"killed:            {run.killed} (SIGKILL), while it held tasks"
+        yield f"killed:            {run.killed} (SIGKILL)"
     yield f"leases recovered:  {findings.recovered:,}"
     added = f", {run.added} of them added by this demonstration" if run is not None and run.added else ""
     yield f"dead letters:      {len(findings.dead):,}{added}"

@@ -71,17 +71,22 @@ async def _stop(process: Process) -> None:
 async def kill_while_busy(driver: Driver, worker_id: str, process: Process) -> None:
     """Kill a worker with SIGKILL at a moment when it holds files.
 
-    It is stopped first, so that what it holds can be looked up before it is killed; if it holds none just then, it
-    goes on for a moment.
+    It is stopped first, so that what it holds can be looked up before it is killed; if it holds none just then, it goes
+    on for a moment. Once no file is left that it could hold, it is killed as it is.
     """
     while process.returncode is None:
         process.send_signal(signal.SIGSTOP)
-        if await _holds_tasks(driver, worker_id):
+        if await _holds_tasks(driver, worker_id) or not await _files_are_left(driver):
             process.kill()
             await process.wait()
             return
         process.send_signal(signal.SIGCONT)
         await anyio.sleep(0.01)
+
+
+async def _files_are_left(driver: Driver) -> bool:
+    stats = await driver.queue_stats(QUEUES)
+    return any(found.ready + found.scheduled + found.leased for found in stats.values())
 
 
 async def _holds_tasks(driver: Driver, worker_id: str) -> bool:

@@ -111,6 +111,14 @@ def test_a_count_that_is_there_twice_is_noticed(
     assert checked.stdout.splitlines()[-1] == "exactly once: no"
 
 
+def test_a_folder_too_small_to_kill_anybody_over_ends(tmp_path: Path) -> None:
+    """With next to nothing to do, the run ends and tells its verdict, whether or not the killed worker held anything."""
+    (tmp_path / "only.py").write_text("a = 1\n")
+    done = demo(str(tmp_path))
+    assert "exactly once: yes" in done.stdout
+    assert done.returncode == (1 if "proves too little" in done.stdout else 0)
+
+
 def test_ctrl_c_ends_it_and_its_workers(tmp_path: Path) -> None:
     """Ctrl-C is exit code 130 in one line, and leaves no process behind."""
     process = subprocess.Popen(
