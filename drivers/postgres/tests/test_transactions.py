@@ -8,6 +8,8 @@ import asyncpg
 import psycopg
 import pytest
 from asynctasq_postgres.driver import PostgresDriver
+from asynctasq_postgres.settings import PostgresConfig
+from msgspec.structs import replace
 from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -261,3 +263,30 @@ async def test_a_closed_driver_lends_nothing(driver: PostgresDriver, postgres_ur
             await bound.enqueue_many([task("a")])
         with pytest.raises(DriverClosed):
             driver.transactions.on(guest.connection)
+
+
+@pytest.mark.parametrize("options", [{"dedupe_key": "k", "expires_after": 0.6}, {"delay": 0.6}], ids=["key", "id"])
+async def test_who_waited_for_another_transaction_counts_from_then(
+    settings: PostgresConfig, schema: str, connection: asyncpg.Connection, options: dict[str, Any]
+) -> None:
+    """An enqueue that waits for a caller's transaction to end is accepted then: not late, and not expired already."""
+    waiting = NewTask(id="waiting", queue="q", name="n", payload=b"", **options)
+    guest = replace(waiting, id="guest") if waiting.dedupe_key else waiting
+    driver = PostgresDriver(replace(settings, schema=schema))
+    await driver.prepare_storage()
+    async with driver:
+        assert driver.transactions is not None
+        transaction = connection.transaction()
+        await transaction.start()
+        await driver.transactions.on(connection).enqueue_many([guest])
+        enqueueing = asyncio.create_task(driver.enqueue_many([waiting]))
+        await asyncio.sleep(0.7)  # the server's clock is the matter: its locks have to last
+        assert not enqueueing.done()
+        ended_at = await connection.fetchval("SELECT clock_timestamp()")
+        await transaction.rollback()
+        [outcome] = await enqueueing
+        assert outcome.accepted
+        record = (await driver.get_tasks(["waiting"]))["waiting"]
+        assert record.state in (TaskState.READY, TaskState.SCHEDULED)
+        assert record.enqueued_at >= ended_at
+        assert (record.available_at - record.enqueued_at).total_seconds() == pytest.approx(waiting.delay)

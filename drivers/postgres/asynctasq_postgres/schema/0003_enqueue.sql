@@ -1,3 +1,31 @@
+-- An enqueueing read the clock, and then waited for somebody else's transaction: its tasks count from now on, for they
+-- may have been late, or expired, before they were accepted. All rows of the batch have p_then as their time.
+CREATE FUNCTION {accept_later}(
+    p_namespace bigint, p_ids text[], p_available_ats timestamptz[], p_then timestamptz
+) RETURNS void
+LANGUAGE plpgsql {steady_plans} AS $$
+#variable_conflict use_column
+DECLARE
+    t timestamptz := clock_timestamp();
+BEGIN
+    UPDATE {task} AS live
+    SET enqueued_at = t,
+        ready_at = CASE
+            WHEN u.available_at IS NULL THEN live.ready_at + (t - p_then)
+            ELSE greatest(t, u.available_at)
+        END,
+        expires_at = live.expires_at + (t - p_then)
+    FROM unnest(p_ids, p_available_ats) AS u (id, available_at),
+        LATERAL (
+            SELECT k.seq FROM {known} AS k WHERE k.namespace = p_namespace AND k.id = u.id OFFSET 0
+        ) AS known,
+        LATERAL (
+            SELECT k.ctid AS tid FROM {task} AS k WHERE k.namespace = p_namespace AND k.seq = known.seq OFFSET 0
+        ) AS spot
+    WHERE live.ctid = spot.tid AND live.enqueued_at = p_then;
+END
+$$;
+
 -- A batch of tasks that differ in id, payload and correlation id alone. Raises unique_violation if one is known, and
 -- the driver sends the batch to enqueue() instead. Never used inside a caller's own transaction.
 CREATE FUNCTION {enqueue_plain}(
@@ -29,6 +57,9 @@ BEGIN
         p_namespace, seq, p_line, t + {span}(p_delay), t, p_remember_for, p_priority, p_queue, id, p_name, payload,
         correlation_id
     FROM given;
+    IF clock_timestamp() > t + interval '0.3 seconds' THEN -- as much as the driver's floors allow for
+        PERFORM {accept_later}(p_namespace, p_ids, NULL, t);
+    END IF;
 END
 $$;
 
@@ -80,6 +111,7 @@ CREATE FUNCTION {enqueue}(
 LANGUAGE plpgsql {steady_plans} AS $$
 #variable_conflict use_column
 DECLARE
+    accepted_at timestamptz;
     refused_places bigint[];
     refused_ids text[];
     beaten_places bigint[];
@@ -126,15 +158,19 @@ BEGIN
         RETURNING seq
     )
     SELECT
+        (SELECT t FROM clock),
         array_agg(place) FILTER (WHERE NOT new), array_agg(id) FILTER (WHERE NOT new),
         array_agg(place) FILTER (WHERE new), array_agg(id) FILTER (WHERE new), array_agg(seq) FILTER (WHERE new),
         array_agg(queue) FILTER (WHERE new), array_agg(dedupe_key) FILTER (WHERE new)
-    INTO refused_places, refused_ids, beaten_places, beaten_ids, beaten_seqs, beaten_queues, beaten_keys
+    INTO accepted_at, refused_places, refused_ids, beaten_places, beaten_ids, beaten_seqs, beaten_queues, beaten_keys
     FROM (
         SELECT place, id, seq, queue, dedupe_key, seq IN (SELECT seq FROM remembered) AS new
         FROM given
         WHERE seq NOT IN (SELECT seq FROM stored)
     ) AS left_out;
+    IF clock_timestamp() > accepted_at + interval '0.3 seconds' THEN
+        PERFORM {accept_later}(p_namespace, p_ids, p_available_ats, accepted_at);
+    END IF;
     PERFORM pg_notify(channel, '') FROM unnest(p_channels) AS c (channel);
     IF refused_places IS NOT NULL THEN
         RETURN QUERY SELECT * FROM unnest(refused_places, refused_ids);
