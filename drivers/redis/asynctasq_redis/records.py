@@ -17,7 +17,7 @@ _decode_failure = msgspec.msgpack.Decoder(tuple[str, str, str]).decode
 def split_body(body: bytes) -> tuple[str, str | None, bytes]:
     """Name, correlation id and payload.
 
-    A body that somebody has damaged is shown as far as it goes: its task is delivered, and ends as one that nobody knows.
+    A body that somebody has damaged is shown as far as it goes: its task is delivered, and its worker buries it.
     """
     try:
         name_end = 1 + body[0]

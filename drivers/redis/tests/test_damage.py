@@ -121,9 +121,8 @@ async def test_damaged_bodies_are_delivered(
     assert set(await driver.get_tasks(["damaged", "whole"])) == {"damaged", "whole"}
     deliveries = await driver.reserve(["q"], limit=2, lease=60, worker="w")
     assert [delivery.id for delivery in deliveries] == ["damaged", "whole"]
-    assert [await driver.settle_many([Complete(receipt=it.receipt)]) for it in deliveries] == [
-        [SettleOutcome.APPLIED]
-    ] * 2
+    settled = await driver.settle_many([Complete(receipt=delivery.receipt) for delivery in deliveries])
+    assert settled == [SettleOutcome.APPLIED] * 2
 
 
 async def test_damaged_failures_are_left_out(redis_url: str, namespace: str, driver: RedisDriver) -> None:
