@@ -100,7 +100,7 @@ def _driver_facts(harness: DriverHarness) -> dict[str, Any]:
     try:
         facts = facts_of(harness)
     except Exception as error:
-        return {"driver": {"name": "?"}, "traits": {}, "unreachable": repr(error)}
+        return {"driver": {"name": type(harness).__name__}, "traits": {}, "unreachable": repr(error)}
     return {
         "backend": facts.backend,
         "driver": driver_of(facts.driver_class),
