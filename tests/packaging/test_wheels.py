@@ -20,7 +20,7 @@ from importlib.metadata import distribution
 from asynctasq import DriverFactory, init, run, task
 assert distribution("asynctasq").metadata["Author"] == "The asynctasq contributors"
 assert distribution("asynctasq").version == "2.0.0"
-assert "sqlite" in DriverFactory.installed()
+assert any("sqlite" in plugin.names for plugin in DriverFactory.installed())
 
 @task(name="packaged.double")
 async def double(number: int) -> int:
