@@ -65,7 +65,7 @@ async def test_a_child_is_replaced_after_its_tasks(bench: Bench) -> None:
 
 async def test_two_children_work_at_the_same_time(bench: Bench) -> None:
     """Two CPU-bound tasks overlap in time."""
-    ids = [await bench.enqueue(tasks.busy(0.5)) for _ in range(2)]
+    ids = [await bench.enqueue(tasks.busy(2.0)) for _ in range(2)]
     await bench.work(process_pool_size=2)
     (a_start, a_end), (b_start, b_end) = [result(bench, await bench.record(id)) for id in ids]
     assert max(a_start, b_start) < min(a_end, b_end)
