@@ -7,10 +7,10 @@ one attempt without any queue. Loaded when they are asked for: the authors of dr
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from asynctasq.plugins.driver_factory import DriverFactory, verify_traits
 from asynctasq.testing.clock import ManualClock
 
 if TYPE_CHECKING:
+    from asynctasq.plugins.driver_factory import DriverFactory, verify_traits
     from asynctasq.testing.draining import Outcome, drain
     from asynctasq.testing.recording import Dispatched
     from asynctasq.testing.sandboxes import Sandbox, assert_dispatched, sandbox
@@ -30,18 +30,20 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Outcome": "draining",
-    "drain": "draining",
-    "Dispatched": "recording",
-    "Sandbox": "sandboxes",
-    "assert_dispatched": "sandboxes",
-    "sandbox": "sandboxes",
-    "run_task": "single_attempt",
+    "DriverFactory": "asynctasq.plugins.driver_factory",
+    "verify_traits": "asynctasq.plugins.driver_factory",
+    "Outcome": "asynctasq.testing.draining",
+    "drain": "asynctasq.testing.draining",
+    "Dispatched": "asynctasq.testing.recording",
+    "Sandbox": "asynctasq.testing.sandboxes",
+    "assert_dispatched": "asynctasq.testing.sandboxes",
+    "sandbox": "asynctasq.testing.sandboxes",
+    "run_task": "asynctasq.testing.single_attempt",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
     return value

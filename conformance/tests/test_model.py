@@ -43,6 +43,6 @@ CAUGHT_BY_THE_MODEL = (
 @pytest.mark.parametrize("seed", [1, 2, 3, None], ids=lambda seed: "derandomised" if seed is None else f"seed{seed}")
 @pytest.mark.parametrize("name", CAUGHT_BY_THE_MODEL)
 def test_the_model_catches(name: str, seed: int | None) -> None:
-    """An assertion of the model fails within the ci profile, at three seeds and derandomised."""
+    """An assertion of the model fails within 2,500 programs, at three seeds and derandomised."""
     [mutant] = [one for one in all_mutants() if one.name == name]
     assert model_kills(mutant, seed), f"{name} ({mutant.summary}) lives past the model with seed {seed}"

@@ -153,7 +153,9 @@ def test_other_runs_are_unchanged(tmp_path: Path) -> None:
         "import sys\n"
         "def test_nothing_heavy_is_loaded():\n"
         "    loaded = {n for n in sys.modules if n.startswith('asynctasq')}\n"
-        "    assert loaded == {'asynctasq_conformance', 'asynctasq_conformance.pytest_plugin'}, loaded\n"
+        "    suite = {n for n in loaded if n.startswith('asynctasq_')}\n"
+        "    assert suite == {'asynctasq_conformance', 'asynctasq_conformance.pytest_plugin'}, suite\n"
+        "    assert not loaded & {'asynctasq.plugins', 'asynctasq.runtime', 'asynctasq.contract'}, loaded\n"
         "    assert 'hypothesis.stateful' not in sys.modules\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(tmp_path), "test_other.py"]

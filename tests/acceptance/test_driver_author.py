@@ -89,6 +89,7 @@ def verdict(report: Path) -> dict[str, Any]:
     assert document["verdict"] == "CONFORMANT", (report / "conformance.md").read_text()
     assert document["driver"] == {
         "name": "AcmeDriver",
+        "plugin": "acme",
         "distribution": "asynctasq-acme",
         "version": "0.1.0",
         "api": "1.0",

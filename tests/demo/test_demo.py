@@ -125,6 +125,7 @@ def test_ctrl_c_ends_it_and_its_workers(tmp_path: Path) -> None:
         [sys.executable, "-m", "asynctasq", "demo", "--all"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell has it ignored
     )  # fmt: skip
     assert process.stdout is not None
     while "indexing" not in process.stdout.readline():

@@ -98,7 +98,11 @@ class _Process:
         """End it, by default as a crash would."""
         if self._process is not None:
             self._process.send_signal(number)
-            self._process.wait(_START_TIME)
+            try:
+                self._process.wait(_START_TIME / 2)
+            except subprocess.TimeoutExpired:  # a shell may have let it inherit that the signal is ignored
+                self._process.kill()
+                self._process.wait(_START_TIME)
             self._process = None
 
     def remove(self) -> None:

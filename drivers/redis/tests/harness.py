@@ -105,7 +105,7 @@ class AofRedisHarness(RedisHarness):
 
     def start(self, folder: Path) -> None:
         """Start the server."""
-        self._server = RedisServer(folder, "--appendonly", "yes")
+        self._server = RedisServer(folder, "--appendonly", "yes", "--appendfsync", "always")
         self._server.start()
         self.address = ("127.0.0.1", self._server.port)
         self._url = self._server.url

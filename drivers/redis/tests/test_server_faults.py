@@ -82,7 +82,7 @@ async def test_scripts_that_the_server_has_forgotten_are_sent_again(server: Redi
 
 async def test_a_restarted_server_is_used_again(server: RedisServer) -> None:
     """A killed server is DriverUnavailable until it is back; what was acknowledged is there, and works."""
-    server = RedisServer(server.folder, "--appendonly", "yes", port=server.port)
+    server = RedisServer(server.folder, "--appendonly", "yes", "--appendfsync", "always", port=server.port)
     with server:
         async with _connected(server) as driver:
             assert Guarantee.DURABLE in driver.traits.guarantees
