@@ -14,6 +14,7 @@ from asynctasq_sqlite.statements import statements
 NEVER = (1 << 63) - 1
 """The largest time there is."""
 
+_NUMBERS = tuple(map(str, range(1, 100)))
 _encode = msgspec.json.Encoder().encode
 _names = msgspec.json.Decoder(frozenset[str]).decode
 
@@ -26,6 +27,11 @@ def to_json(value: object) -> str:
 def numbers(values: Iterable[int]) -> str:
     """A JSON array of whole numbers."""
     return "[" + ",".join(map(str, values)) + "]"
+
+
+def bound(sql: str, parameters: Any) -> Any:
+    """Parameters as `sqlite3` wants them: to it `?1` is a name, which from Python 3.14 on takes a mapping alone."""
+    return dict(zip(_NUMBERS, parameters, strict=False)) if "?1" in sql else parameters
 
 
 def fresh_token() -> int:
@@ -64,11 +70,12 @@ class Session:
 
     def run(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
         """Run the statement of one `.sql` file."""
-        return self._execute(self._sql[statement], parameters)
+        sql = self._sql[statement]
+        return self._execute(sql, bound(sql, parameters))
 
     def run_sql(self, sql: str, parameters: Any) -> sqlite3.Cursor:
         """Run a statement that was derived from one of the files."""
-        return self._execute(sql, parameters)
+        return self._execute(sql, bound(sql, parameters))
 
     def sql(self, statement: str) -> str:
         """The text of the statement of one `.sql` file."""
@@ -76,7 +83,8 @@ class Session:
 
     def value(self, statement: str, *parameters: Any) -> Any:
         """The one value that a statement gives."""
-        return self._execute(self._sql[statement], parameters).fetchone()[0]
+        sql = self._sql[statement]
+        return self._execute(sql, bound(sql, parameters)).fetchone()[0]
 
     def add_totals(
         self, queue: str, *, completed: int = 0, dead: int = 0, retried: int = 0, cancelled: int = 0
