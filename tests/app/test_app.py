@@ -325,7 +325,8 @@ def test_a_program_that_cleans_nothing_up_ends(tmp_path: Path) -> None:
         timeout=30,
         check=True,
     )
-    assert (done.stdout.split(), done.stderr) == (["True", "True"], "")
+    complaints = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]  # a busy machine
+    assert (done.stdout.split(), complaints) == (["True", "True"], [])
 
 
 # -- a backend that is not there
