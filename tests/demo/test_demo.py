@@ -132,7 +132,7 @@ def test_ctrl_c_ends_it_and_its_workers(tmp_path: Path) -> None:
         pass
     time.sleep(1.5)
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=90)
+    _, err = process.communicate(timeout=30)
     assert (process.returncode, err.strip()) == (130, "interrupted")
     assert list(tmp_path.iterdir()) == []
 
