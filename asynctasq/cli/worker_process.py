@@ -1,5 +1,6 @@
 """A worker process once everything is loaded: the worker, and beside it its health server and the word to systemd."""
 
+import atexit
 import logging
 import os
 import signal
@@ -16,6 +17,7 @@ from asynctasq.cli.systemd_notify import keep_notified
 from asynctasq.cli.worker_health import WorkerHealth
 from asynctasq.contract.traits import Guarantee
 from asynctasq.runtime.shutdown import leave_process
+from asynctasq.runtime.worker import Worker
 from asynctasq.worker_application import WorkerApplication
 
 _logger = logging.getLogger("asynctasq.worker")
@@ -38,6 +40,7 @@ async def run_worker(made: WorkerApplication) -> None:
         version=version("asynctasq"),
         driver_name=made.loaded_driver.spec.name,
     )
+    _take_signals_around(worker)
     try:
         async with AsyncExitStack() as stack:
             if settings.health_port is not None:
@@ -52,22 +55,31 @@ async def run_worker(made: WorkerApplication) -> None:
             await worker.start()
             observers.cancel_scope.cancel()
     finally:
-        _end_at_once_on_signals()
         await cleanup()
     if worker.abandoned_threads:
         leave_process(worker.exit_code)
 
 
-def _end_at_once_on_signals() -> None:
-    """The worker has ended, and its handlers with it. Whoever is still impatient gets the end, and no traceback of an
-    interpreter that was interrupted while it shut down."""
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _leave)
+def _take_signals_around(worker: Worker) -> None:
+    """The worker has handlers of its own, from before it connects until it has disconnected. Around that, one signal
+    makes it end before it begins, or finds a process that ends anyway; whoever sends more gets the end at once, without
+    the traceback of an interpreter that was interrupted while it shut down."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def leave_if_impatient(number: int, _frame: FrameType | None) -> None:
+        if worker.heed_signal(number) > 1:
+            leave_process(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave_if_impatient)
+    # The interpreter takes Python's handlers away before it is gone: what arrives then must not change the exit code.
+    atexit.register(_ignore_signals)
 
 
-def _leave(number: int, _frame: FrameType | None) -> None:
-    leave_process(128 + number)
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 async def _verify_once_running(made: WorkerApplication, health: WorkerHealth) -> None:

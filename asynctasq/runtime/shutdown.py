@@ -13,7 +13,6 @@ from types import FrameType
 from typing import Any
 
 import anyio
-from anyio.abc import TaskStatus
 
 _logger = logging.getLogger("asynctasq.worker")
 
@@ -58,6 +57,9 @@ class Shutdown:
 class SignalListener:
     """Turns signals into calls on the event loop.
 
+    They are in place for the whole of a worker's life, connecting and disconnecting included: a signal that found none
+    would end the process by its default action, with another exit code than the one that was promised.
+
     The handlers are Python's own rather than the event loop's: they run between two instructions even while a body
     blocks the loop, so that the third signal ends a process that can no longer be talked to.
     """
@@ -73,30 +75,44 @@ class SignalListener:
         """The last signal that asked to stop."""
         self._received: list[int] = []
         self._wake_up: socket.socket | None = None
+        self._woken: socket.socket | None = None
 
     @property
     def forced(self) -> bool:
         """Whether a second signal cut the draining short."""
         return self._stop_signals > 1
 
-    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Handle signals until cancelled. Outside of the main thread it has no effect."""
+    @contextmanager
+    def installed(self) -> Generator[None]:
+        """Take signals inside this block; `run` carries them out. Outside of the main thread it has no effect."""
         if threading.current_thread() is not threading.main_thread():
-            task_status.started()
+            yield
             return
-        self._wake_up, woken = socket.socketpair()
-        with self._wake_up, woken, self._installed():
+        self._wake_up, self._woken = socket.socketpair()
+        with self._wake_up, self._woken:
             self._wake_up.setblocking(False)
-            woken.setblocking(False)
-            task_status.started()
-            while True:
-                await anyio.wait_readable(woken)
-                woken.recv(64)
-                while self._received:
-                    self._carry_out(self._received.pop(0))
+            self._woken.setblocking(False)
+            with self._handlers():
+                yield
+
+    def count(self, number: int) -> int:
+        """Count one more signal that asks to stop; how many there were."""
+        self._stop_signals += 1
+        self.last = number
+        return self._stop_signals
+
+    async def run(self) -> None:
+        """Carry out what arrives, until cancelled. Called inside `installed`; without that it has no effect."""
+        if self._woken is None:
+            return
+        while True:
+            await anyio.wait_readable(self._woken)
+            self._woken.recv(64)
+            while self._received:
+                self._carry_out(self._received.pop(0))
 
     @contextmanager
-    def _installed(self) -> Generator[None]:
+    def _handlers(self) -> Generator[None]:
         handlers: dict[str, Handler] = {
             "SIGTERM": self._on_stop,
             "SIGINT": self._on_stop,
@@ -117,9 +133,7 @@ class SignalListener:
     # -- inside the handlers
 
     def _on_stop(self, number: int, _frame: FrameType | None) -> None:
-        self._stop_signals += 1
-        self.last = number
-        if self._stop_signals > 2:
+        if self.count(number) > 2:
             os._exit(128 + number)
         self._pass_on(number)
 

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, Unpack
 
@@ -77,7 +78,8 @@ class Worker:
         self._given = surroundings_of(options, queue_driver, serializer, event_emitter)
         self._shutdown = Shutdown()
         self._run: WorkerRun | None = None
-        self._signals: SignalListener | None = None
+        self._signals = SignalListener(request_stop=self.request_stop, pause=self.pause, dump=self._dump)
+        self._connecting: anyio.CancelScope | None = None
         self._started_at: float | None = None
         self._hostname = socket.gethostname()
 
@@ -97,11 +99,20 @@ class Worker:
     def exit_code(self) -> int:
         """What the process should exit with: 0, or 128 + the signal that cut the draining short."""
         signals = self._signals
-        return 128 + signals.last if signals is not None and signals.forced and signals.last is not None else 0
+        return 128 + signals.last if signals.forced and signals.last is not None else 0
+
+    def heed_signal(self, number: int) -> int:
+        """Count a signal that asks to stop, and act on it; how many there were. For a program's own handlers, around
+        `start()`, which has some of its own."""
+        self.request_stop()
+        return self._signals.count(number)
 
     def request_stop(self) -> StopStage:
         """Ask for the end: the first call drains, the second one cancels and releases. From the event loop's thread."""
-        return self._shutdown.request()
+        stage = self._shutdown.request()
+        if self._connecting is not None:
+            self._connecting.cancel()
+        return stage
 
     async def start(self) -> None:
         """Run until the worker has ended. It never ends because of the backend, once that was reached.
@@ -110,8 +121,31 @@ class Worker:
             DriverUnavailable: the backend could not be reached within `connect_patience` seconds.
             ConfigurationError, StorageMissing, StorageTooNew: from connecting.
         """
+        signals = self._signals
+        failure: Exception | None = None
+        with signals.installed() if self._settings.handle_signals else nullcontext():
+            async with anyio.create_task_group() as listening:
+                listening.start_soon(signals.run, name="asynctasq signals")
+                try:
+                    await self._live()
+                except Exception as error:
+                    failure = error  # raised below, as it is: the task group would wrap it
+                listening.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    async def _live(self) -> None:
         driver = self._given.driver
-        connected_here = await self._connect(driver)
+        connected_here = False
+        try:
+            with anyio.CancelScope() as self._connecting:
+                if self._shutdown.stage is not StopStage.RUNNING:
+                    return
+                connected_here = await self._connect(driver)
+            if self._connecting.cancelled_caught:
+                return  # it was asked to stop before it had taken anything
+        finally:
+            self._connecting = None
         self._started_at = time.monotonic()
         try:
             await self._serve()
@@ -146,14 +180,10 @@ class Worker:
 
     async def _serve(self) -> None:
         events = self._given.events
-        listener = SignalListener(request_stop=self.request_stop, pause=self.pause, dump=self._dump)
-        self._signals = listener
         async with anyio.create_task_group() as observers:
             await observers.start(events.run)
             try:
                 async with anyio.create_task_group() as services:
-                    if self._settings.handle_signals:
-                        await services.start(listener.run)
                     try:
                         await self._work(services)
                     finally:

@@ -313,6 +313,42 @@ def test_reload_starts_anew_after_a_change(folder: Path, start: Start) -> None:
     assert worker.wait(10) == 0
 
 
+ENDINGS = """\
+import os, signal
+from asynctasq import init, task
+
+@task
+async def nothing() -> None: ...
+
+class Engine:
+    def dispose(self) -> None:
+        for _ in range(CLEANING_UP):
+            signal.raise_signal(signal.SIGTERM)
+
+class Last:
+    def __del__(self, write=os.write, kill=os.kill, pid=os.getpid(), number=signal.SIGTERM) -> None:
+        write(1, b"the very end")
+        kill(pid, number)
+
+init(url="sqlite:///tasks.db", sqlalchemy_engine=Engine())
+last = Last() if AT_THE_VERY_END else None
+"""
+
+
+@pytest.mark.parametrize(
+    ("cleaning_up", "at_the_very_end", "code"), [(1, False, 0), (2, False, 143), (0, True, 0), (1, True, 0)]
+)
+def test_signals_after_the_work(folder: Path, start: Start, cleaning_up: int, at_the_very_end: bool, code: int) -> None:
+    """A signal that arrives once the worker has ended, while the process cleans up or the interpreter shuts down, does
+    not change the exit code; an impatient second one during the cleanup does."""
+    head = f"CLEANING_UP, AT_THE_VERY_END = {cleaning_up}, {at_the_very_end}\n"
+    (folder / "endings.py").write_text(head + ENDINGS)
+    worker = start("--app", "endings", "--burst")
+    out, err = worker.communicate(timeout=30)
+    assert (worker.returncode, "Traceback" in err) == (code, False), err
+    assert ("the very end" in out) is at_the_very_end
+
+
 PROCESS_TASKS = """\
 import os
 from asynctasq import init, run, task

@@ -130,6 +130,21 @@ async def test_the_third_signal_exits_now_although_the_loop_is_blocked(store: St
     assert time.monotonic() - at < 2.0
 
 
+@pytest.mark.parametrize("use_uvloop", [True, False])
+@pytest.mark.parametrize(("signals", "code"), [(1, 0), (2, 143), (3, 143)])
+@pytest.mark.parametrize("moment", ["connecting", "disconnecting"])
+async def test_signals_around_the_work(store: Store, moment: str, signals: int, code: int, use_uvloop: bool) -> None:
+    """P12: a signal that arrives while the worker connects, or after its last settlement while it disconnects, means
+    what it means at any other time: none is met by the default action, and none is waited out."""
+    id = await store.enqueue(program.sleep(store.path, 0.0))
+    interrupted = (store.url.removeprefix("sqlite:///"), moment, signals)
+    async with store.process(burst=True, use_uvloop=use_uvloop, interrupted=interrupted) as worker:
+        assert await worker.wait() == code
+    expected = TaskState.READY if moment == "connecting" else TaskState.COMPLETED
+    assert (await store.record(id)).state is expected
+    assert "Traceback" not in store.output
+
+
 async def test_the_end_of_the_grace_releases(store: Store) -> None:
     """P12: what does not end within the grace is released at once; a thread that can't be stopped does not keep the
     process."""

@@ -2,10 +2,13 @@
 
 import json
 import logging
+import signal
 import sys
 import time
 
 import anyio
+from anyio.lowlevel import checkpoint
+from asynctasq_sqlite import SQLiteConfig, SQLiteDriver
 
 from asynctasq.plugins.driver_factory import DriverFactory
 from asynctasq.runtime.shutdown import leave_process
@@ -47,12 +50,39 @@ async def stubborn(path: str) -> None:
         await anyio.sleep(60)
 
 
+class InterruptedDriver(SQLiteDriver):
+    """Signals arrive while it connects, or while it disconnects."""
+
+    def __init__(self, path: str, moment: str, signals: int) -> None:
+        super().__init__(SQLiteConfig(path=path))
+        self._moment = moment
+        self._signals = signals
+
+    async def _connect(self) -> None:
+        if self._moment == "connecting":
+            self._interrupt()
+            await anyio.sleep_forever()
+        await super()._connect()
+
+    async def _disconnect(self) -> None:
+        await super()._disconnect()
+        if self._moment == "disconnecting":
+            self._interrupt()
+            await checkpoint()
+
+    def _interrupt(self) -> None:
+        for _ in range(self._signals):
+            signal.raise_signal(signal.SIGTERM)
+
+
 def main() -> None:
     """Run a worker to its end, and exit as it says."""
     url, options = sys.argv[1], json.loads(sys.argv[2])
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     use_uvloop = options.pop("use_uvloop", False)
-    worker = Worker(DriverFactory.create(url), open_heartbeat_driver=lambda: DriverFactory.create(url), **options)
+    interrupted = options.pop("interrupted", None)
+    driver = DriverFactory.create(url) if interrupted is None else InterruptedDriver(*interrupted)
+    worker = Worker(driver, open_heartbeat_driver=lambda: DriverFactory.create(url), **options)
     anyio.run(worker.start, backend_options={"use_uvloop": use_uvloop})
     leave_process(worker.exit_code)
 

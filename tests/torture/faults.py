@@ -83,7 +83,8 @@ async def _terminate(scene: Scene, place: int, *, twice: bool) -> None:
         scene.fired("F2", worker.pid)
         within = (2.0 if twice else scene.grace + 2.0) + EXIT_SLACK
         code = await worker.wait_until_ended(within=within)
-        if code not in (0, 143, -signal.SIGTERM):
+        # By default action only while it was still being loaded, and had no handlers yet.
+        if code not in (0, 143) and not (code == -signal.SIGTERM and "serves default" not in worker.output()):
             scene.complaints.append(f"F2: a worker exited with {code}:\n{worker.output()[-2000:]}")
     except AssertionError as error:
         scene.complaints.append(f"F2: {error}")
