@@ -1,7 +1,8 @@
 """Events appended to a file, one JSON object per line."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -37,7 +38,7 @@ class JsonlSink(EventSink):
         """
         async with self._lock:
             try:
-                await anyio.to_thread.run_sync(self._reopen)
+                await _in_thread(self._reopen)
             except OSError as error:
                 raise ConfigurationError(
                     f"events can't be written to {self._path}: {error.strerror}; "
@@ -52,12 +53,12 @@ class JsonlSink(EventSink):
         """
         lines = b"".join([self._encode(event) + b"\n" for event in events])
         async with self._lock:
-            await anyio.to_thread.run_sync(self._append, lines)
+            await _in_thread(partial(self._append, lines))
 
     async def close(self) -> None:
         """Close the file; without effect if it is closed."""
         async with self._lock:
-            await anyio.to_thread.run_sync(self._close)
+            await _in_thread(self._close)
 
     def _append(self, lines: bytes) -> None:
         if self._descriptor is None or self._was_rotated(self._descriptor):
@@ -93,6 +94,14 @@ class JsonlSink(EventSink):
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+
+async def _in_thread(write: Callable[[], None]) -> None:
+    """In a thread; once the program has ended, when none can be started any more, right here: it delays nobody then."""
+    try:
+        await anyio.to_thread.run_sync(write)
+    except RuntimeError:
+        write()
 
 
 def _ends_within_a_line(path: str) -> bool:

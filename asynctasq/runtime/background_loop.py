@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from weakref import WeakSet
 
 import anyio
+from anyio import to_thread
 from anyio.abc import TaskGroup
 from anyio.from_thread import BlockingPortal
 
@@ -83,7 +84,10 @@ class BackgroundLoop:
 
     def _run(self, started: Future[BlockingPortal]) -> None:
         async def serve() -> None:
+            # The loop's last work comes when the program has ended. On Python 3.12 no thread can be started then any
+            # more, so the loop has one from its beginning.
             async with BlockingPortal() as portal, anyio.create_task_group() as self._here.tasks:
+                await to_thread.run_sync(_do_nothing)
                 started.set_result(portal)
                 await portal.sleep_until_stopped()
                 with anyio.move_on_after(_STOP_WITHIN, shield=True):
@@ -101,6 +105,10 @@ class BackgroundLoop:
         """In a forked child the thread does not exist, and the lock may be held by one that doesn't either."""
         self._lock = threading.Lock()
         self._portal = self._thread = None
+
+
+def _do_nothing() -> None:
+    """Makes a worker thread, which stays."""
 
 
 _all: WeakSet[BackgroundLoop] = WeakSet()
