@@ -24,9 +24,6 @@ PROFILES = {
     "quick": Profile(examples=50, steps=25, derandomize=True),
     "ci": Profile(examples=250, steps=30, derandomize=True),
     "nightly": Profile(examples=5_000, steps=50),
-    # For the gate of the mutants: a seed gives other programs whenever other modules are loaded, since hypothesis draws
-    # on the constants that it finds in them, so a bound that one seed just meets is met by luck.
-    "gate": Profile(examples=2_500, steps=30, derandomize=True),
 }
 
 
@@ -53,6 +50,7 @@ def settings_of(name: str, *, seeded: bool = False, shrink: bool = True) -> sett
         deadline=None,
         print_blob=False,
         phases=phases,
+        report_multiple_bugs=False,  # one short program is worth more than four, and comes sooner
         suppress_health_check=SLOW_AND_LARGE,
     )
     return settings(common, database=None) if profile.derandomize or seeded else common

@@ -67,9 +67,10 @@ def _module_that_raised(traceback: TracebackType | None) -> str:
 
 
 def model_kills(mutant: Mutant, seed: int | None, event_loop: str = "asyncio") -> bool:
-    """Whether the state machine catches the mutant, with a seed or derandomised. Nothing is shrunk."""
+    """Whether the state machine catches the mutant within the profile `ci`, with a seed or derandomised. Nothing is
+    shrunk."""
     try:
-        play_model(PlainHarness(mutant.driver_class), event_loop, "gate", seed, shrink=False)
+        play_model(PlainHarness(mutant.driver_class), event_loop, "ci", seed, shrink=False)
     except Exception as error:
         return any(is_assertion_of_the_suite(leaf) for leaf in leaves_of(error))
     return False
