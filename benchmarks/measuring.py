@@ -20,13 +20,18 @@ BATCH = 100
 
 
 def arguments(description: str | None, *, tasks: int) -> argparse.Namespace:
+    """The arguments that every benchmark takes, parsed."""
+    return parser(description, tasks=tasks).parse_args()
+
+
+def parser(description: str | None, *, tasks: int) -> argparse.ArgumentParser:
     """The arguments that every benchmark takes."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("urls", nargs="*", metavar="URL", help="default: memory:// and a SQLite file")
     parser.add_argument("--tasks", type=int, default=tasks, help="per measurement (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many (default: %(default)s)")
     parser.add_argument("--no-uvloop", action="store_true", help="use the standard event loop")
-    return parser.parse_args()
+    return parser
 
 
 def run(main: Callable[[argparse.Namespace], Awaitable[None]], options: argparse.Namespace) -> None:

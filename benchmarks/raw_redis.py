@@ -45,6 +45,8 @@ class RawRedis:
         self._enqueue = self._redis.register_script(ENQUEUE)
         self._claim = self._redis.register_script(CLAIM)
         self._settle = self._redis.register_script(SETTLE)
+        for script in (self._enqueue, self._claim, self._settle):
+            await self._redis.script_load(script.script)
 
     async def close(self) -> None:
         async for key in self._redis.scan_iter(f"{self._key}*", count=1000):
