@@ -13,8 +13,9 @@ import msgspec
 from asynctasq.errors import DeserializationError
 from asynctasq.serializers import tagged_types as tags
 from asynctasq.serializers.flattening import Flattener, Handler
+from asynctasq.serializers.nesting import check_json_nesting
 from asynctasq.serializers.object_fields import build_model
-from asynctasq.serializers.typed_decoding import Decode, typed_decoder
+from asynctasq.serializers.typed_decoding import Decode, supported, typed_decoder
 from asynctasq.serializers.value_serializer import ValueSerializer
 
 MARKER = "$asynctasq"
@@ -63,11 +64,7 @@ class JsonSerializer(ValueSerializer):
 
     def decoder(self, wanted: Any) -> Callable[[bytes], Any]:
         """As `Serializer.decoder`."""
-        try:
-            directly = _only_without_marker(msgspec.json.Decoder(wanted, dec_hook=build_model).decode)
-        except (TypeError, NameError):
-            directly = None
-        return typed_decoder(wanted, self._decode_any, directly)
+        return typed_decoder(wanted, self._decode_any, supported(_direct, wanted), check_json_nesting)
 
     def _decode_any(self, body: bytes) -> Any:
         decoded = _decode(body)
@@ -88,10 +85,12 @@ class JsonSerializer(ValueSerializer):
                 raise DeserializationError(f"the stored value has the key {MARKER!r}, but no known tag under it")
 
 
-def _only_without_marker(decode: Decode) -> Decode:
-    def decode_directly(body: bytes) -> Any:
+def _direct(wanted: Any) -> Decode:
+    decode = msgspec.json.Decoder(wanted, dec_hook=build_model).decode
+
+    def decode_without_marker(body: bytes) -> Any:
         if _MARKER_ON_THE_WIRE in body:
             raise msgspec.ValidationError("tagged values are not decoded directly")
         return decode(body)
 
-    return decode_directly
+    return decode_without_marker

@@ -10,9 +10,10 @@ from msgspec.msgpack import Ext
 from asynctasq.errors import DeserializationError
 from asynctasq.serializers import tagged_types as tags
 from asynctasq.serializers.flattening import Flattener, Handler
+from asynctasq.serializers.nesting import check_msgpack_nesting
 from asynctasq.serializers.object_fields import build_model
 from asynctasq.serializers.type_hooks import HookRegistry
-from asynctasq.serializers.typed_decoding import typed_decoder
+from asynctasq.serializers.typed_decoding import Decode, supported, typed_decoder
 from asynctasq.serializers.value_serializer import ValueSerializer
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -50,11 +51,10 @@ class MsgpackSerializer(ValueSerializer):
 
     def decoder(self, wanted: Any) -> Callable[[bytes], Any]:
         """As `Serializer.decoder`."""
-        try:
-            directly = msgspec.msgpack.Decoder(wanted, ext_hook=self._revive_extension, dec_hook=build_model).decode
-        except (TypeError, NameError):
-            directly = None
-        return typed_decoder(wanted, self._decode_any, directly)
+        return typed_decoder(wanted, self._decode_any, supported(self._direct, wanted), check_msgpack_nesting)
+
+    def _direct(self, wanted: Any) -> Decode:
+        return msgspec.msgpack.Decoder(wanted, ext_hook=self._revive_extension, dec_hook=build_model).decode
 
     def _revive_extension(self, code: int, data: memoryview) -> Any:
         if not 0 <= code < len(tags.TAGS):

@@ -1,0 +1,108 @@
+"""Deep nesting is measured before anything decodes it, so that no stack is too small for what somebody stored."""
+
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asynctasq.errors import DeserializationError
+from asynctasq.serializers.json_serializer import JsonSerializer
+from asynctasq.serializers.msgpack_serializer import MsgpackSerializer
+from asynctasq.serializers.nesting import MAX_LEVELS, check_json_nesting, check_msgpack_nesting
+from tests.serializers import small_stack
+
+encode_msgpack = msgspec.msgpack.encode
+encode_json = msgspec.json.encode
+
+
+def test_no_nesting_crashes_a_small_stack() -> None:
+    """On a thread with a stack of 256 KiB, hostile bytes end in a clean error, and all that can be sent is decoded."""
+    done = subprocess.run(
+        [sys.executable, "-m", small_stack.__name__], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout[-300:] + done.stderr[-300:]
+    lines = done.stdout.splitlines()
+    hostile = [line for line in lines if line.startswith("hostile")]
+    assert len(hostile) > 50
+    assert [line for line in hostile if "nested too deeply" not in line] == []
+    deepest = [line for line in lines if line.startswith("deepest")]
+    assert len(deepest) == 2 * len(small_stack.WRAPPERS)
+    assert [line for line in deepest if not line.endswith(": a value")] == []
+
+
+def wide(levels: int, beside: list[Any]) -> Any:
+    """A value of that many levels, each with the same things before and after the next level."""
+    value: Any = [None]
+    for level in range(levels - 1):
+        value = [*beside, value, *beside] if level % 2 else {"before": beside, "next": value, "after": beside}
+    return value
+
+
+beside = st.lists(
+    st.sampled_from(["[", "]", "{", "}", '"', '\\"', "\\", "\\\\", '[[[["', "\x00", "é", "a" * 40, "]" * 300])
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.booleans()
+    | st.none(),
+    max_size=20,
+)
+binary = (
+    st.binary(max_size=300)
+    | st.just(b"\x91" * 70_000)
+    | st.builds(msgspec.msgpack.Ext, st.just(-1), st.just(b"\x91" * 8))
+)
+
+
+@given(beside=beside)
+def test_the_limit_of_json_is_exact(beside: list[Any]) -> None:
+    """Brackets, quotes and backslashes in texts neither hide a level nor make one up."""
+    check_json_nesting(encode_json(wide(MAX_LEVELS, beside)))
+    with pytest.raises(DeserializationError, match="nested too deeply"):
+        check_json_nesting(encode_json(wide(MAX_LEVELS + 1, beside)))
+
+
+@given(beside=beside, binary=st.lists(binary, max_size=3))
+def test_the_limit_of_msgpack_is_exact(beside: list[Any], binary: list[Any]) -> None:
+    """Bytes that look like containers within texts, numbers, binary data and foreign extensions are no levels."""
+    beside = [*beside, *binary]
+    check_msgpack_nesting(encode_msgpack(wide(MAX_LEVELS, beside)))
+    with pytest.raises(DeserializationError, match="nested too deeply"):
+        check_msgpack_nesting(encode_msgpack(wide(MAX_LEVELS + 1, beside)))
+
+
+def test_many_levels_side_by_side_are_few() -> None:
+    """What counts is depth, not how many containers or tags there are."""
+    rows: list[dict[str, Any]] = [
+        {"id": number, "tags": ["a", "b"], "seen": {1, 2}, "empty": [{}, []] * 9, "at": (1, 2)} for number in range(500)
+    ]
+    for serializer in (MsgpackSerializer(), JsonSerializer()):
+        assert serializer.decoder(Any)(serializer.encode(rows)) == rows
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 31, 255, 256, 65_535, 65_536])
+def test_every_size_of_container_and_text_is_measured(count: int) -> None:
+    """A level behind the shortest, longest and in-between form of everything is found."""
+    deep = b"\x91" * (MAX_LEVELS + 1) + b"\xc0"
+    for value in (
+        [None] * count,
+        dict.fromkeys(range(count)),
+        "x" * count,
+        b"x" * count,
+        msgspec.msgpack.Ext(0, encode_msgpack("x" * count)),
+    ):
+        check_msgpack_nesting(b"\x92" + encode_msgpack(value) + b"\x91" * (MAX_LEVELS - 1) + b"\xc0")
+        with pytest.raises(DeserializationError, match="nested too deeply"):
+            check_msgpack_nesting(b"\x92" + encode_msgpack(value) + deep)
+
+
+@given(body=st.binary(max_size=100).map(lambda some: some + b"\x91" * 200 + some))
+def test_measuring_ends_for_any_bytes(body: bytes) -> None:
+    """What is cut off or is no MessagePack is left to the decoder, which says so."""
+    for check in (check_msgpack_nesting, check_json_nesting):
+        with suppress(DeserializationError):
+            check(body)
