@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any, cast
 
 import anyio
@@ -41,6 +42,18 @@ def busy(seconds: float) -> tuple[float, float]:
     while time.monotonic() - started < seconds:
         pass
     return started, time.monotonic()
+
+
+@task(name="process.meet", process=True, keep_result=300)
+def meet(folder: str, name: str, others: int) -> int:
+    """Leaves a mark, and computes until that many others have left theirs: it ends only if they run meanwhile."""
+    marks = Path(folder)
+    (marks / name).touch()
+    give_up_at = time.monotonic() + 45.0
+    while len(list(marks.iterdir())) <= others:
+        if time.monotonic() > give_up_at:
+            raise TimeoutError("nobody else came while this one ran")
+    return os.getpid()
 
 
 @task(name="process.end", process=True, keep_result=300)
