@@ -26,6 +26,7 @@ from asynctasq.driver_api import (
     TaskState,
 )
 from asynctasq_conformance.harness import DriverHarness
+from asynctasq_conformance.pace import Pace
 
 FAILURE = Failure(type="ValueError", message="no such thing", traceback="line 1")
 NEVER_ISSUED = Receipt("never-issued")
@@ -82,12 +83,11 @@ class Span:
 class Subject:
     """One example's driver. Everything here asserts what the contract lets it assert, and no more."""
 
-    def __init__(self, harness: DriverHarness, namespace: str, driver: Driver, *, pace: float = 1.0) -> None:
+    def __init__(self, harness: DriverHarness, namespace: str, driver: Driver, pace: Pace | None = None) -> None:
         self.harness = harness
         self.namespace = namespace
         self.driver = driver
-        self.pace = pace
-        """By how much `brief` is longer than usual."""
+        self.pace = pace or Pace()
         self._opened: list[Driver] = []
 
     # -- what the driver and the harness can do
@@ -105,8 +105,7 @@ class Subject:
     @property
     def brief(self) -> float:
         """Seconds that an example lets pass: short if it really has to wait."""
-        really = max(0.3, 3 * self.resolution) * self.pace
-        return min(30.0 if self.harness.can_move_time else really, self.long / 10)
+        return min(30.0 if self.harness.can_move_time else self.pace.brief(self.resolution), self.long / 10)
 
     @property
     def long(self) -> float:
@@ -146,6 +145,7 @@ class Subject:
 
     async def let_pass(self, seconds: float) -> None:
         """Let at least `seconds` pass on the backend's clock."""
+        self.pace.waits(seconds + self.slack)
         await self.harness.advance(seconds + self.slack)
 
     @asynccontextmanager
@@ -295,13 +295,13 @@ def fresh_namespace() -> str:
 
 
 @asynccontextmanager
-async def open_subject(harness: DriverHarness, *, pace: float = 1.0) -> AsyncGenerator[Subject]:
+async def open_subject(harness: DriverHarness, pace: Pace | None = None) -> AsyncGenerator[Subject]:
     """Prepare a fresh namespace, connect a driver, and clean up behind it."""
     namespace = harness.namespace = fresh_namespace()
     driver = await harness.open_driver(namespace)
     await driver.prepare_storage()
     await driver.connect()
-    subject = Subject(harness, namespace, driver, pace=pace)
+    subject = Subject(harness, namespace, driver, pace)
     try:
         yield subject
     except BaseException:
