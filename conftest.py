@@ -23,9 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Start private servers for the drivers whose tests are to run, unless a URL says where one is."""
+    sys.path.insert(0, str(ROOT))
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
-    sys.path.insert(0, str(ROOT))
     backends = _private_backends()
     stack = config.stash[_SERVERS] = ExitStack()
     for name in backends.needed(config.args):

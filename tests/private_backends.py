@@ -82,18 +82,28 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+_EVERYBODY = ("tests/packaging",)
+_USERS = {
+    "redis": ("drivers/redis", "tests/acceptance", *_EVERYBODY),
+    "postgres": ("drivers/postgres", *_EVERYBODY),
+    "mysql": ("drivers/mysql", *_EVERYBODY),
+}
+"""The folders whose tests talk to a server of that kind."""
+
+
 def needed(arguments: Sequence[str]) -> list[str]:
-    """The backends whose tests are among what pytest was asked for, and that were given no URL."""
+    """The backends whose users are among what pytest was asked for, and that were given no URL."""
     asked = [Path(argument.split("::")[0]).resolve() for argument in arguments]
     return [
         name
         for name in BACKENDS
-        if variable(name) not in os.environ
-        and any(
-            path in (ROOT / "drivers" / name).parents or (ROOT / "drivers" / name) in (path, *path.parents)
-            for path in asked
-        )
+        if variable(name) not in os.environ and any(_meet(path, ROOT / user) for path in asked for user in _USERS[name])
     ]
+
+
+def _meet(one: Path, other: Path) -> bool:
+    """Whether one lies in the other."""
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def main(command: Sequence[str]) -> int:
