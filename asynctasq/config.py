@@ -7,7 +7,8 @@ way. Nothing is imported for a driver that is not used.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
@@ -97,9 +98,6 @@ class Config(Struct, frozen=True, kw_only=True):
     """Variables that begin with `ASYNCTASQ_` and mean nothing here."""
     _sources: Sources
 
-    _current: ClassVar["Config | None"] = None
-    _flags: ClassVar[Mapping[str, Any]] = {}
-
     def __repr__(self) -> str:
         return f"Config({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
@@ -114,7 +112,7 @@ class Config(Struct, frozen=True, kw_only=True):
         Raises:
             ConfigurationError: as `resolve`.
         """
-        return Config._current or cls.set()
+        return _process.config or cls.set()
 
     @classmethod
     def set(cls, **code: Any) -> "Config":
@@ -123,7 +121,7 @@ class Config(Struct, frozen=True, kw_only=True):
         Raises:
             ConfigurationError: as `resolve`.
         """
-        config = resolve(code, flags=Config._flags)
+        config = resolve(code, flags=_process.flags)
         set_current(config)
         return config
 
@@ -288,13 +286,23 @@ def resolve(
 
 def set_current(config: Config | None) -> None:
     """Make this the configuration of the process; None forgets it, so that the next `Config.get()` resolves anew."""
-    Config._current = config  # pyright: ignore[reportPrivateUsage]
+    _process.config = config
 
 
 def set_flags(flags: Mapping[str, Any]) -> None:
     """The command line's flags, before the application is imported: its own `init()` must not undo them."""
-    Config._flags = dict(flags)  # pyright: ignore[reportPrivateUsage]
+    _process.flags = dict(flags)
     set_current(None)
+
+
+class _Process:
+    """What this process is configured with."""
+
+    config: Config | None = None
+    flags: Mapping[str, Any] = MappingProxyType({})
+
+
+_process = _Process()
 
 
 def _origins(group: str, settings: PluginSettings, values: Mapping[str, SettingValue]) -> dict[str, Origin]:

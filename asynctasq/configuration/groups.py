@@ -3,7 +3,7 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from asynctasq.errors import ConfigurationError
 from asynctasq.plugins.settings import Identifier, PluginSettings, Secret, Url
@@ -71,7 +71,7 @@ class EventsConfig(ConfigGroup, frozen=True, kw_only=True):
     """The `url` of the sink `redis`."""
     channel: str = "asynctasq:events"
     """The channel of a sink that publishes."""
-    sink_settings: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies the default of a field
+    sink_settings: dict[str, Any] = field(default_factory=dict[str, Any])
     """In code: sink name -> its settings, as an object or a mapping. Elsewhere: `ASYNCTASQ_EVENTS_<SINK>_<FIELD>`."""
 
     @property

@@ -86,6 +86,12 @@ def check_payload(what: str, value: object, limits: Limits) -> None:
         )
 
 
+def check_priority(value: object) -> None:
+    """`value` is a whole number from 0 to 9."""
+    if not isinstance(value, int) or isinstance(value, bool) or value not in PRIORITIES:
+        raise InvalidArgument(f"priority is {_shown(value)}; wanted a whole number from 0 to 9 (9 first)")
+
+
 def check_new_tasks(tasks: Sequence[NewTask], limits: Limits) -> None:
     """Every task of a batch is within the bounds, and the batch is not too large."""
     check_batch("tasks", len(tasks), limits)
@@ -99,8 +105,7 @@ def check_new_task(task: NewTask, limits: Limits) -> None:
     check_identifier("queue", task.queue)
     check_text("name", task.name)
     check_payload("payload", task.payload, limits)
-    if not isinstance(task.priority, int) or isinstance(task.priority, bool) or task.priority not in PRIORITIES:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgument(f"priority is {_shown(task.priority)}; wanted a whole number from 0 to 9 (9 first)")
+    check_priority(task.priority)
     if task.correlation_id is not None:
         check_text("correlation_id", task.correlation_id)
     if task.dedupe_key is not None:
@@ -124,31 +129,32 @@ def check_settlements(settlements: Sequence[Settlement], limits: Limits) -> None
     """Every settlement of a batch is within the bounds; follow-ups count as items of the batch."""
     size = len(settlements)
     for settlement in settlements:
-        kind = type(settlement)
-        if kind is Complete:
-            assert isinstance(settlement, Complete)
+        if isinstance(settlement, Complete):
             if settlement.result is not None:
                 check_payload("result", settlement.result, limits)
             if settlement.follow_ups:
                 size += len(settlement.follow_ups)
                 for task in settlement.follow_ups:
                     check_new_task(task, limits)
-        elif isinstance(settlement, Retry):
-            check_failure(settlement.failure)
-            check_duration("delay", settlement.delay, limits)
-        elif isinstance(settlement, Release):
-            check_duration("delay", settlement.delay, limits)
-        elif isinstance(settlement, Bury):
-            check_failure(settlement.failure)
-            check_text("reason", settlement.reason)
-        elif isinstance(settlement, Cancel):  # pyright: ignore[reportUnnecessaryIsInstance]
-            check_text("reason", settlement.reason)
         else:
-            raise InvalidArgument(
-                f"{_shown(settlement)} is no settlement; wanted Complete, Retry, Release, Bury or Cancel"
-            )
+            _check_no_completion(settlement, limits)
         check_receipt(settlement.receipt)
     check_batch("settlements, with their follow-ups,", size, limits)
+
+
+def _check_no_completion(settlement: object, limits: Limits) -> None:
+    if isinstance(settlement, Retry):
+        check_failure(settlement.failure)
+        check_duration("delay", settlement.delay, limits)
+    elif isinstance(settlement, Release):
+        check_duration("delay", settlement.delay, limits)
+    elif isinstance(settlement, Bury):
+        check_failure(settlement.failure)
+        check_text("reason", settlement.reason)
+    elif isinstance(settlement, Cancel):
+        check_text("reason", settlement.reason)
+    else:
+        raise InvalidArgument(f"{_shown(settlement)} is no settlement; wanted Complete, Retry, Release, Bury or Cancel")
 
 
 def check_receipt(receipt: object) -> None:
@@ -168,18 +174,19 @@ def check_receipts(receipts: Sequence[str], limits: Limits) -> None:
 
 def check_failure(failure: Failure) -> None:
     """A failure's texts have at most 8 KiB in all, without NUL and lone surrogates."""
-    size = 0
-    for what, text in (("type", failure.type), ("message", failure.message), ("traceback", failure.traceback)):
-        if not isinstance(text, str) or "\0" in text:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidArgument(f"the failure's {what} is {_shown(text)}; wanted text without NUL")
-        try:
-            size += len(text.encode())
-        except UnicodeEncodeError as error:
-            raise InvalidArgument(
-                f"the failure's {what} has a lone surrogate; wanted text that UTF-8 can carry"
-            ) from error
+    texts = (("type", failure.type), ("message", failure.message), ("traceback", failure.traceback))
+    size = sum(_size_of_text(f"the failure's {what}", text) for what, text in texts)
     if size > MAX_FAILURE_BYTES:
         raise InvalidArgument(f"the failure's texts have {size} bytes; at most {MAX_FAILURE_BYTES} fit in all")
+
+
+def _size_of_text(what: str, text: object) -> int:
+    if not isinstance(text, str) or "\0" in text:
+        raise InvalidArgument(f"{what} is {_shown(text)}; wanted text without NUL")
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"{what} has a lone surrogate; wanted text that UTF-8 can carry") from error
 
 
 def _shown(value: object) -> str:

@@ -49,10 +49,10 @@ def page(
     return TaskPage(tasks=records, after=None if last is None else str(last))
 
 
-def _number(after: str | None) -> int:
+def _number(after: object) -> int:
     if after is None:
         return 0
-    if not isinstance(after, str) or _is_token(after) is None:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(after, str) or _is_token(after) is None:
         raise InvalidArgument(f"after is {after!r:.80}; wanted the `after` of a page of this driver, or None")
     return int(after)
 

@@ -15,18 +15,21 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def asynctasq_driver_specs() -> Sequence[DriverSpec]:  # pyright: ignore[reportReturnType]
+def asynctasq_driver_specs() -> Sequence[DriverSpec]:
     """The drivers that this plugin offers: exactly one per entry point's module."""
+    return ()
 
 
 @hookspec
-def asynctasq_serializer_specs() -> Sequence[SerializerSpec]:  # pyright: ignore[reportReturnType]
+def asynctasq_serializer_specs() -> Sequence[SerializerSpec]:
     """The serializers that this plugin offers: exactly one per entry point's module."""
+    return ()
 
 
 @hookspec
-def asynctasq_event_sink_specs() -> Sequence[EventSinkSpec]:  # pyright: ignore[reportReturnType]
+def asynctasq_event_sink_specs() -> Sequence[EventSinkSpec]:
     """The event sinks that this plugin offers: exactly one per entry point's module."""
+    return ()
 
 
 @hookspec(firstresult=True)

@@ -30,7 +30,7 @@ _DRIVER_NAME = re.compile(r"[a-z][a-z0-9]*")
 _PLUGIN_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _CONTENT_TYPE = re.compile(r"[!-~]{1,40}")
-_VERSION = re.compile(r"(\d+)\.(\d+)")
+_VERSION = re.compile(r"[0-9]+\.[0-9]+")
 
 
 def new_manager() -> pluggy.PluginManager:
@@ -107,10 +107,8 @@ def _offered_specs(plugin: InstalledPlugin, hook: Callable[[], list[Any]]) -> li
 
 def _check_api_version(plugin: InstalledPlugin, spec: Spec) -> None:
     written_for = spec.api_version
-    match = _VERSION.fullmatch(written_for) if isinstance(written_for, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
-    if match is None:
-        refuse(plugin, f'api_version is {written_for!r}; wanted a string such as "{API_VERSION}"')
-    major, minor = (int(part) for part in match.groups())
+    _require(plugin, _matches(_VERSION, written_for), "api_version", written_for, f'a string such as "{API_VERSION}"')
+    major, minor = (int(part) for part in written_for.split("."))
     core_major, core_minor = (int(part) for part in API_VERSION.split("."))
     if major == core_major and minor <= core_minor:
         return

@@ -31,10 +31,10 @@ def _can(encode: Callable[[Any], Any], part: Any) -> bool:
 
 def _parts(value: Any) -> Iterable[tuple[str, Any]]:
     if isinstance(value, dict):
-        for key, part in value.items():  # pyright: ignore[reportUnknownVariableType]
+        for key, part in cast("dict[object, Any]", value).items():
             yield (f".{key}" if isinstance(key, str) else f"[{key!r:.40}]"), part
     elif isinstance(value, list | tuple | set | frozenset):
-        for index, part in enumerate(value):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        for index, part in enumerate(cast("Iterable[Any]", value)):
             yield f"[{index}]", part
     else:
         get_fields = fields_of(cast("type[Any]", type(value)))

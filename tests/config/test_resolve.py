@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -200,12 +200,13 @@ def test_the_settings_of_a_sink_come_from_the_same_places(bare: Distributions) -
     bare.install("acme-events", "acme_event_sink", event_sinks="acme")
     environ = {"ASYNCTASQ_EVENTS_SINKS": "acme", "ASYNCTASQ_EVENTS_ACME_TARGET": "env"}
     config = resolved(environ=environ)
-    (sink,) = config.open_event_sinks()
-    assert sink.settings.target == "env"  # pyright: ignore[reportAttributeAccessIssue]
-    assert sink.settings.channel == "asynctasq:events"  # pyright: ignore[reportAttributeAccessIssue]
+    (sink,) = cast("tuple[Any]", config.open_event_sinks())
+    assert sink.settings.target == "env"
+    assert sink.settings.channel == "asynctasq:events"
     code = {"events": {"sink_settings": {"acme": {"target": "code"}}}}
-    assert resolved(code, environ=environ).event_sink_settings("acme").target == "code"  # pyright: ignore[reportAttributeAccessIssue]
+    assert resolved(code, environ=environ).event_sink_settings("acme").redacted()["target"] == "code"
     flags = {"--events-acme-target": "flag"}
-    assert resolved(code, environ=environ, flags=flags).event_sink_settings("acme").target == "flag"  # pyright: ignore[reportAttributeAccessIssue]
+    by_flag = resolved(code, environ=environ, flags=flags).event_sink_settings("acme")
+    assert by_flag.redacted()["target"] == "flag"
     with pytest.raises(ConfigurationError, match=r"did you mean ASYNCTASQ_EVENTS_ACME_TARGET\?"):
         resolved(environ={"ASYNCTASQ_EVENTS_ACME_TARGTE": "x"}).event_sink_settings("acme")

@@ -46,11 +46,11 @@ def sink_at(path: Path, **settings: Any) -> EventSink:
 async def test_events_are_appended_as_lines_in_order(tmp_path: Path) -> None:
     """And are in the file when `emit_many` returns; a second run goes on where the first ended."""
     path = tmp_path / "events.jsonl"
-    for batch in (events("a", "b"), events("c")):
+    for batch in (["a", "b"], ["c"]):
         sink = sink_at(path)
         await sink.open()
-        await sink.emit_many(batch)
-        assert ids(path)[-1] == batch[-1].task_id  # pyright: ignore[reportAttributeAccessIssue]
+        await sink.emit_many(events(*batch))
+        assert ids(path)[-1] == batch[-1]
         await sink.close()
     assert ids(path) == ["a", "b", "c"]
     assert lines(path)[0]["event_type"] == "task_completed"

@@ -4,6 +4,7 @@ import gc
 import random
 import weakref
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -28,8 +29,8 @@ pytestmark = pytest.mark.anyio
 FAILURE = Failure(type="ValueError", message="no")
 
 
-def new_task(id: str, **options: object) -> NewTask:
-    return NewTask(id=id, queue="q", name="work", payload=b"x", **options)  # pyright: ignore[reportArgumentType]
+def new_task(id: str, **options: Any) -> NewTask:
+    return NewTask(id=id, queue="q", name="work", payload=b"x", **options)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import threading
 import time
 import uuid
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -16,8 +17,8 @@ pytestmark = pytest.mark.anyio
 LONG = 30.0
 
 
-def new_task(id: str, **options: float) -> NewTask:
-    return NewTask(id=id, queue="q", name="work", payload=b"", **options)  # pyright: ignore[reportArgumentType]
+def new_task(id: str, **options: Any) -> NewTask:
+    return NewTask(id=id, queue="q", name="work", payload=b"", **options)
 
 
 async def test_an_enqueue_in_another_thread_wakes_a_waiting_listener(driver: MemoryDriver, namespace: str) -> None:

@@ -25,7 +25,7 @@ class Money:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Money) and vars(self) == vars(other)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 class MoneyHook(TypeHook[Money]):
