@@ -2,6 +2,8 @@
 
 import importlib.util
 import sys
+from collections import Counter
+from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
@@ -55,12 +57,33 @@ def anyio_backend() -> str:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
-    """With `--require-backends` no test that needs a backend may be skipped in silence."""
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With `--require-backends` no test that needs a backend may be skipped."""
     report = yield
-    if report.skipped and not hasattr(report, "wasxfail") and item.config.getoption("--require-backends"):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        if "backend:" in reason:
-            report.outcome = "failed"
-            report.longrepr = f"{reason}\n--require-backends: this backend has to be there"
+    reason = missing_backend(report)
+    if reason is not None and item.config.getoption("--require-backends"):
+        report.outcome = "failed"
+        report.longrepr = f"{reason}\n--require-backends: this backend has to be there"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what could not be tested, and why: the letter `s` among thousands of dots says nothing."""
+    skipped = terminalreporter.getreports("skipped")
+    reasons = Counter(reason for report in skipped if (reason := missing_backend(report)) is not None)
+    if not reasons:
+        return
+    terminalreporter.section("NOT TESTED, for want of a backend", yellow=True, bold=True)
+    for reason, count in reasons.most_common():
+        terminalreporter.line(f"{count:5} x {reason.partition('backend: ')[2]}", yellow=True)
+    terminalreporter.line("      with --require-backends each of these is a failure", yellow=True)
+
+
+def missing_backend(report: pytest.TestReport | pytest.CollectReport) -> str | None:
+    """Why a test was skipped, if a backend was not there."""
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return None
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return reason if "backend: " in reason else None

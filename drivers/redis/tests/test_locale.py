@@ -23,10 +23,10 @@ def locales(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("locales")
     compiler = shutil.which("localedef")
     if compiler is None:
-        pytest.skip("NO localedef: whether a server's locale matters is not tested")
+        pytest.skip("backend: NO localedef: whether a server's locale matters is not tested")
     made = subprocess.run([compiler, "-i", "en_US", "-f", "UTF-8", str(folder / "en_US.UTF-8")], capture_output=True)
     if made.returncode > 1:  # 1 is a warning
-        pytest.skip("NO SOURCE OF THE LOCALE en_US: whether a server's locale matters is not tested")
+        pytest.skip("backend: NO SOURCE OF THE LOCALE en_US: whether a server's locale matters is not tested")
     return folder
 
 

@@ -1,0 +1,59 @@
+"""What a run of the tests says of backends that are not there."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.private_backends import needed, variable
+
+ROOT = Path(__file__).resolve().parents[1]
+NOWHERE = "redis://127.0.0.1:1/0"
+NEEDS_REDIS = "drivers/redis/tests/test_storage.py"
+
+
+def run_tests(*arguments: str) -> tuple[int, str]:
+    """A run in a process of its own, which is told of a Redis server that is not there: exit code and output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        cwd=ROOT,
+        env={**os.environ, variable("redis"): NOWHERE},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.slow
+def test_a_missing_backend_is_named_at_the_end() -> None:
+    """A run without a server succeeds, and its last section says what was not tested and which variable helps."""
+    code, output = run_tests(NEEDS_REDIS)
+    assert code == 0, output
+    summary = output.partition("NOT TESTED, for want of a backend")[2]
+    assert "NO REDIS SERVER at 127.0.0.1:1; set ASYNCTASQ_TEST_REDIS_URL" in summary
+    assert "--require-backends" in summary
+
+
+@pytest.mark.slow
+def test_a_required_backend_that_is_missing_is_a_failure() -> None:
+    """With `--require-backends` each test that would be skipped for want of a server fails."""
+    code, output = run_tests("--require-backends", NEEDS_REDIS)
+    assert code == 1
+    assert "this backend has to be there" in output
+    assert " skipped" not in output.splitlines()[-1]
+
+
+def test_servers_are_started_for_those_who_use_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is asked for costs the start of servers, and only where no URL is given."""
+    for name in ("redis", "postgres", "mysql"):
+        monkeypatch.delenv(variable(name), raising=False)
+    everything = ["redis", "postgres", "mysql"]
+    assert needed([str(ROOT / "drivers")]) == needed([str(ROOT / "tests"), str(ROOT / "drivers")]) == everything
+    assert needed([str(ROOT / "tests/packaging/test_wheels.py::test_x[redis]")]) == everything
+    assert needed([str(ROOT / "drivers/mysql/tests/test_tls.py")]) == ["mysql"]
+    assert needed([str(ROOT / "tests/cli"), str(ROOT / "drivers/sqlite")]) == []
+    monkeypatch.setenv("ASYNCTASQ_TEST_POSTGRES_URL", "postgresql://somewhere/test")
+    assert needed([str(ROOT)]) == ["redis", "mysql"]
