@@ -100,7 +100,7 @@ NO_COLUMNS: tuple[Any, ...] = (None,) * 13
 def enqueue(names: StorageNames, tasks: Sequence[NewTask], channels: list[str] | None) -> Steps[list[EnqueueOutcome]]:
     """Any batch. Usually one statement: an id that comes twice may ask for more."""
     outcomes = [ACCEPTED] * len(tasks)
-    runs = _runs(tasks)
+    runs = runs_of(tasks)
     for run in runs:
         arguments = (names.namespace, *columns(names, [tasks[at] for at in run]), channels)
         rows = yield Step(names.statement("enqueue_many"), arguments, len(runs) == 1)
@@ -119,7 +119,7 @@ def isolation_refused(level: str | None = None) -> InvalidArgument:
     )
 
 
-def _runs(tasks: Sequence[NewTask]) -> list[list[int]]:
+def runs_of(tasks: Sequence[NewTask]) -> list[list[int]]:
     """The places of the tasks, in runs that one statement each can judge.
 
     A repeated id is a duplicate of its first task, which is accepted or known, unless that one has a dedupe key: it

@@ -67,7 +67,7 @@ class PostgresConfig(DriverSettings, frozen=True, kw_only=True):
     """Connections to open in `connect()`; one is opened in any case."""
     connect_timeout: Seconds = 5.0
     """Seconds for one connection to open."""
-    command_timeout: Seconds = 10.0
+    command_timeout: Seconds = 5.0
     """Seconds for one statement to be answered, and for a free connection; after that, `DriverUnavailable`."""
     statement_cache_size: Annotated[int, Meta(ge=0, le=10_000)] = 100
     """Prepared statements kept per connection. 0 behind PgBouncer in transaction mode."""

@@ -9,7 +9,7 @@ import msgspec
 from asynctasq.driver_api import Bury, Cancel, Complete, NewTask, Release, Retry, Settlement, SettleOutcome
 from asynctasq_postgres.client import Connection, PostgresError
 from asynctasq_postgres.database import Database
-from asynctasq_postgres.enqueueing import NO_COLUMNS, columns, isolation_refused
+from asynctasq_postgres.enqueueing import NO_COLUMNS, columns, isolation_refused, runs_of
 from asynctasq_postgres.error_mapping import sqlstate_of
 from asynctasq_postgres.receipts import read_receipt
 from asynctasq_postgres.steps import Step, Steps
@@ -98,6 +98,7 @@ def settle(
         names.namespace,
         *_settlement_columns(settlements),
         owners or None,
+        _run_numbers(follow_ups),
         *(columns(names, follow_ups) if follow_ups else NO_COLUMNS),
         channels if follow_ups else None,
     )
@@ -133,6 +134,12 @@ def _owned_follow_ups(settlements: Sequence[Settlement]) -> tuple[list[int], lis
             owners.extend([number] * len(settlement.follow_ups))
             tasks.extend(settlement.follow_ups)
     return owners, tasks
+
+
+def _run_numbers(follow_ups: Sequence[NewTask]) -> list[int] | None:
+    """The number of the run that each follow-up is in; None if all are in one."""
+    runs = runs_of(follow_ups)
+    return [number for number, run in enumerate(runs, start=1) for _ in run] if len(runs) > 1 else None
 
 
 def follow_ups_of(settlements: Sequence[Settlement]) -> list[NewTask]:

@@ -29,7 +29,7 @@ BEGIN
                     AND live.queue = lines.queue
                     AND live.ready_at <= p_now
                     AND live.ready_at >= coalesce(p_floors[lines.place], '-infinity')
-                ORDER BY live.ready_at, live.seq
+                ORDER BY live.ready_at, live.seq + 0
                 LIMIT 1000
             ) AS due
             LIMIT 1000
@@ -102,7 +102,7 @@ BEGIN
                     AND live.queue = lines.queue
                     AND live.ready_at <= t
                     AND live.ready_at >= coalesce(p_floors[lines.place], '-infinity')
-                ORDER BY live.ready_at, live.seq
+                ORDER BY live.ready_at, live.seq + 0
                 LIMIT p_limit
                 FOR UPDATE SKIP LOCKED
             ) AS due

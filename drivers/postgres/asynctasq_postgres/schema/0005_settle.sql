@@ -74,7 +74,8 @@ BEGIN
             LATERAL (
                 SELECT k.ctid AS tid, k.attempt, k.worker, k.cancel_requested, k.expires_at, k.failures
                 FROM {task} AS k
-                WHERE k.namespace = p_namespace AND k.seq = u.seq AND k.receipt = u.receipt AND k.ready_at > p_now
+                WHERE k.namespace = p_namespace AND k.seq = u.seq AND k.receipt = u.receipt
+                    AND (k.ready_at > p_now) IS TRUE -- as in extend()
                 OFFSET 0
             ) AS live
         ORDER BY u.seq, u.place
@@ -137,7 +138,8 @@ END
 $$;
 
 -- Any settlements, applied in their order. Kinds: 1 Complete, 2 Retry, 3 Release, 4 Bury, 5 Cancel. The arrays f_* are
--- the follow-ups; f_owners says which settlement each belongs to. Returns the places of those that were applied, and
+-- the follow-ups; f_owners says which settlement each belongs to, and f_runs which of them go in one call of enqueue(),
+-- one run behind the other: NULL if all do. Returns the places of those that were applied, and
 -- NULL when the isolation level is not READ COMMITTED.
 CREATE FUNCTION {settle}(
     p_namespace bigint,
@@ -149,6 +151,7 @@ CREATE FUNCTION {settle}(
     p_failures text[],
     p_reasons text[],
     f_owners integer[],
+    f_runs integer[],
     f_ids text[],
     f_payloads bytea[],
     f_correlation_ids text[],
@@ -203,29 +206,32 @@ BEGIN
         );
         applied := applied || now_applied;
         IF f_owners IS NOT NULL AND now_applied IS NOT NULL THEN
-            PERFORM {enqueue}(
-                p_namespace, ids, payloads, correlation_ids, queues, lines, names, priorities, delays, available_ats,
-                dedupe_keys, expires_afters, keep_fors, remember_fors, NULL
-            )
-            FROM (
-                SELECT
-                    array_agg(id) AS ids, array_agg(payload) AS payloads,
-                    array_agg(correlation_id) AS correlation_ids, array_agg(queue) AS queues,
-                    array_agg(line) AS lines, array_agg(name) AS names, array_agg(priority) AS priorities, array_agg(delay) AS delays,
-                    array_agg(available_at) AS available_ats,
-                    CASE WHEN f_dedupe_keys IS NOT NULL THEN array_agg(dedupe_key) END AS dedupe_keys,
-                    array_agg(expires_after) AS expires_afters, array_agg(keep_for) AS keep_fors,
-                    array_agg(remember_for) AS remember_fors
-                FROM unnest(
-                    f_owners, f_ids, f_payloads, f_correlation_ids, f_queues, f_lines, f_names, f_priorities, f_delays,
-                    f_available_ats, f_dedupe_keys, f_expires_afters, f_keep_fors, f_remember_fors
-                ) AS f (
-                    owner, id, payload, correlation_id, queue, line, name, priority, delay,
-                    available_at, dedupe_key, expires_after, keep_for, remember_for
+            FOR settle_run IN 1..coalesce(f_runs[cardinality(f_runs)], 1) LOOP
+                PERFORM {enqueue}(
+                    p_namespace, ids, payloads, correlation_ids, queues, lines, names, priorities, delays,
+                    available_ats, dedupe_keys, expires_afters, keep_fors, remember_fors, NULL
                 )
-                WHERE (owner IN (SELECT unnest(now_applied))) IS TRUE
-                HAVING count(*) > 0
-            ) AS follow_ups;
+                FROM (
+                    SELECT
+                        array_agg(id) AS ids, array_agg(payload) AS payloads,
+                        array_agg(correlation_id) AS correlation_ids, array_agg(queue) AS queues,
+                        array_agg(line) AS lines, array_agg(name) AS names, array_agg(priority) AS priorities,
+                        array_agg(delay) AS delays, array_agg(available_at) AS available_ats,
+                        CASE WHEN f_dedupe_keys IS NOT NULL THEN array_agg(dedupe_key) END AS dedupe_keys,
+                        array_agg(expires_after) AS expires_afters, array_agg(keep_for) AS keep_fors,
+                        array_agg(remember_for) AS remember_fors
+                    FROM unnest(
+                        f_owners, f_runs, f_ids, f_payloads, f_correlation_ids, f_queues, f_lines, f_names,
+                        f_priorities, f_delays, f_available_ats, f_dedupe_keys, f_expires_afters, f_keep_fors,
+                        f_remember_fors
+                    ) AS f (
+                        owner, run, id, payload, correlation_id, queue, line, name, priority, delay,
+                        available_at, dedupe_key, expires_after, keep_for, remember_for
+                    )
+                    WHERE (owner IN (SELECT unnest(now_applied))) IS TRUE AND coalesce(f.run, 1) = settle_run
+                    HAVING count(*) > 0
+                ) AS follow_ups;
+            END LOOP;
         END IF;
         first := last;
     END LOOP;
@@ -250,7 +256,8 @@ BEGIN
     FROM unnest(p_seqs, p_receipts) AS u (seq, receipt), LATERAL (
             SELECT k.ctid AS tid FROM {task} AS k WHERE k.namespace = p_namespace AND k.seq = u.seq OFFSET 0
         ) AS spot
-    WHERE live.ctid = spot.tid AND live.receipt = u.receipt AND live.ready_at > t
+    WHERE live.ctid = spot.tid AND live.receipt = u.receipt
+        AND (live.ready_at > t) IS TRUE -- a plain comparison would invite a walk over the index of all due times
     RETURNING
         live.seq, live.receipt, extract(epoch FROM live.ready_at - t)::double precision,
         live.cancel_requested IS NOT NULL;

@@ -35,6 +35,32 @@ BEGIN
 END
 $$;
 
+-- Locks tasks wherever they are: the records of those that have ended, and the live ones. Settling moves tasks from here
+-- to there while this waits for their locks, and replaying moves them back: so again, until each one is locked where it
+-- is, or is nowhere. Then nobody moves it any more.
+CREATE FUNCTION {lock_wherever}(p_namespace bigint, p_seqs bigint[]) RETURNS void
+LANGUAGE plpgsql {steady_plans} AS $$
+DECLARE
+    ended bigint[];
+    missed bigint[] := p_seqs;
+BEGIN
+    WHILE missed IS NOT NULL LOOP
+        SELECT array_agg(locked.seq) INTO ended
+        FROM (SELECT DISTINCT seq FROM unnest(missed) AS u (seq) ORDER BY seq) AS wanted,
+            LATERAL (
+                SELECT f.seq FROM {finished} AS f WHERE f.namespace = p_namespace AND f.seq = wanted.seq FOR UPDATE
+            ) AS locked;
+        PERFORM {lock_tasks}(p_namespace, missed);
+        SELECT array_agg(u.seq) INTO missed
+        FROM unnest(missed) AS u (seq),
+            LATERAL (
+                SELECT f.seq FROM {finished} AS f WHERE f.namespace = p_namespace AND f.seq = u.seq OFFSET 0
+            ) AS moved
+        WHERE (u.seq IN (SELECT unnest(ended))) IS NOT TRUE;
+    END LOOP;
+END
+$$;
+
 -- Waiting tasks end, of leased ones it is requested. One row per known id: cancelled, requested or too_late.
 CREATE FUNCTION {cancel}(p_namespace bigint, p_ids text[]) RETURNS TABLE (id text, outcome text)
 LANGUAGE plpgsql {steady_plans} AS $$
@@ -42,7 +68,7 @@ LANGUAGE plpgsql {steady_plans} AS $$
 DECLARE
     seqs bigint[] := {seqs_of}(p_namespace, p_ids);
 BEGIN
-    PERFORM {lock_tasks}(p_namespace, seqs);
+    PERFORM {lock_wherever}(p_namespace, seqs);
     PERFORM {store_ended}(p_namespace, seqs, clock_timestamp(), true);
     UPDATE {task} AS live
     SET cancel_requested = true
@@ -70,19 +96,18 @@ DECLARE
     keys text[];
     replayed bigint[] := ARRAY[]::bigint[];
 BEGIN
-    PERFORM {lock_tasks}(p_namespace, seqs);
+    PERFORM {lock_wherever}(p_namespace, seqs);
     PERFORM {store_ended}(p_namespace, seqs, clock_timestamp(), false);
-    SELECT array_agg(locked.seq), array_agg(locked.queue), array_agg(locked.dedupe_key)
+    SELECT array_agg(record.seq), array_agg(record.queue), array_agg(record.dedupe_key)
     INTO dead, queues, keys
     FROM unnest(seqs) AS u (seq),
         LATERAL (
-            SELECT ended.seq, ended.queue, ended.dedupe_key, ended.state
-            FROM {finished} AS ended
-            WHERE ended.namespace = p_namespace AND ended.seq = u.seq
+            SELECT f.seq, f.queue, f.dedupe_key, f.state
+            FROM {finished} AS f
+            WHERE f.namespace = p_namespace AND f.seq = u.seq
             OFFSET 0
-            FOR UPDATE
-        ) AS locked
-    WHERE locked.state = 'dead';
+        ) AS record
+    WHERE record.state = 'dead';
     IF dead IS NOT NULL THEN
         PERFORM {free_keys}(p_namespace, queues, keys);
         t := clock_timestamp();
@@ -141,7 +166,7 @@ DECLARE
     gone_ids text[];
     gone_seqs bigint[];
 BEGIN
-    PERFORM {lock_tasks}(p_namespace, seqs);
+    PERFORM {lock_wherever}(p_namespace, seqs);
     t := clock_timestamp();
     PERFORM {store_ended}(p_namespace, seqs, t, false);
     WITH waiting AS (

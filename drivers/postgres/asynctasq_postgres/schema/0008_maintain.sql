@@ -1,5 +1,5 @@
--- Stores what time ended and forgets what is due, about p_limit of each, and waits for nobody. Dead letters go when
--- they are older than p_dead_retention (NULL: never).
+-- Stores what time ended and forgets what is due, about p_limit of each, and waits for nobody: what others hold is left
+-- to them, and is `more` as long as they do. Dead letters go when they are older than p_dead_retention (NULL: never).
 CREATE FUNCTION {maintain}(
     p_namespace bigint, p_limit integer, p_dead_retention double precision, OUT removed integer, OUT more boolean
 )
@@ -90,7 +90,49 @@ BEGIN
     PERFORM {forget}(p_namespace, due_ids, due_seqs);
     DELETE FROM {reports} WHERE namespace = p_namespace AND gone_at <= t;
     removed := ended + forgotten + remembered;
-    more := ended >= p_limit OR forgotten >= p_limit OR remembered >= p_limit
-        OR coalesce(cardinality(due_notes), 0) >= p_limit;
+    more := ended >= p_limit OR forgotten >= p_limit OR remembered >= p_limit;
+    IF NOT more THEN
+        SELECT count(*) > 0 INTO more
+        FROM (
+            SELECT * FROM (
+                SELECT seq FROM {task}
+                WHERE namespace = p_namespace AND expires_at <= t AND (receipt IS NULL OR ready_at <= t)
+                ORDER BY expires_at
+                LIMIT 1
+            ) AS expired
+            UNION ALL
+            SELECT * FROM (
+                SELECT seq FROM {task}
+                WHERE namespace = p_namespace AND cancel_requested AND ready_at <= t
+                ORDER BY ready_at
+                LIMIT 1
+            ) AS lapsed
+            UNION ALL
+            SELECT * FROM (
+                SELECT seq FROM {finished}
+                WHERE namespace = p_namespace AND state <> 'dead' AND forget_at <= t
+                ORDER BY forget_at
+                LIMIT 1
+            ) AS outlived
+            UNION ALL
+            SELECT * FROM (
+                SELECT seq FROM {finished}
+                WHERE namespace = p_namespace AND state = 'dead' AND finished_at <= t - {span}(p_dead_retention)
+                    AND finished_at <= t - {span}(coalesce(remember_for, 60))
+                ORDER BY finished_at
+                LIMIT 1
+            ) AS long_dead
+            UNION ALL
+            SELECT * FROM (
+                SELECT 0::bigint FROM {journal}
+                WHERE namespace = p_namespace AND forget_at <= t
+                ORDER BY forget_at
+                LIMIT 1
+            ) AS notes
+        ) AS left_over;
+        IF more AND removed = 0 AND due_notes IS NULL THEN
+            PERFORM pg_sleep(0.02); -- all of it is in others' hands, and the caller is about to ask again
+        END IF;
+    END IF;
 END
 $$;

@@ -1,0 +1,148 @@
+"""Two calls about one task at the same time: the outcome is that of one after the other, whichever came first."""
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from typing import TypeVar
+
+import asyncpg
+import pytest
+from asynctasq_postgres.driver import PostgresDriver
+
+from asynctasq.driver_api import (
+    Bury,
+    CancelOutcome,
+    Complete,
+    Failure,
+    NewTask,
+    ReplayStatus,
+    SettleOutcome,
+    TaskState,
+)
+
+pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
+
+FAILURE = Failure(type="E", message="m")
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pg_blocking_pids(pid) @> ARRAY[$1::int]"
+)
+
+
+def task(id: str, **options: float | str) -> NewTask:
+    """A task."""
+    return NewTask(id=id, queue="q", name="n", payload=b"", **options)
+
+
+async def bury(driver: PostgresDriver, *ids: str) -> None:
+    """Enqueue these tasks, and bury them."""
+    await driver.enqueue_many([task(id) for id in ids])
+    deliveries = await driver.reserve(["q"], limit=len(ids), lease=60.0, worker="w")
+    outcomes = await driver.settle_many([Bury(receipt=d.receipt, failure=FAILURE) for d in deliveries])
+    assert outcomes == [SettleOutcome.APPLIED] * len(ids)
+
+
+async def once_it_waits(connection: asyncpg.Connection, call: Awaitable[T]) -> "asyncio.Future[T]":
+    """The call, under way, and waiting for what this connection's transaction holds."""
+    under_way = asyncio.ensure_future(call)
+    deadline = time.monotonic() + 10.0
+    while not await connection.fetchval(WAITING, connection.get_server_pid()):
+        assert time.monotonic() < deadline
+        assert not under_way.done(), "it did not wait"
+        await asyncio.sleep(0.01)
+    return under_way
+
+
+async def replay(driver: PostgresDriver, connection: asyncpg.Connection, *ids: str) -> None:
+    """Replay in a transaction of this connection, which is open."""
+    statement = driver._names.statement("replay_many")
+    rows = await connection.fetch(statement, driver._connected.namespace, list(ids))
+    assert {row[1] for row in rows} == {"replayed"}
+
+
+async def test_a_deletion_behind_a_replay(driver: PostgresDriver, connection: asyncpg.Connection) -> None:
+    """What is deleted while it becomes ready again is gone, and the outcome says so."""
+    await bury(driver, "a", "b")
+    async with connection.transaction():
+        await replay(driver, connection, "a", "b")
+        deleting = await once_it_waits(connection, driver.delete_many(["b", "a"]))
+    assert await deleting == [True, True]
+    assert await driver.get_tasks(["a", "b"]) == {}
+    assert [outcome.accepted for outcome in await driver.enqueue_many([task("a")])] == [True]
+
+
+async def test_a_cancellation_behind_a_replay(driver: PostgresDriver, connection: asyncpg.Connection) -> None:
+    """What is cancelled while it becomes ready again is cancelled: not too late, and not merely requested."""
+    await bury(driver, "a")
+    async with connection.transaction():
+        await replay(driver, connection, "a")
+        cancelling = await once_it_waits(connection, driver.cancel_many(["a"]))
+    assert await cancelling == [CancelOutcome.CANCELLED]
+    assert (await driver.get_tasks(["a"]))["a"].state is TaskState.CANCELLED
+
+
+async def test_a_replay_behind_a_replay(driver: PostgresDriver, connection: asyncpg.Connection) -> None:
+    """One replays, and the other finds the task alive."""
+    await bury(driver, "a")
+    async with connection.transaction():
+        await replay(driver, connection, "a")
+        replaying = await once_it_waits(connection, driver.replay_many(["a"]))
+    assert [outcome.status for outcome in await replaying] == [ReplayStatus.NOT_DEAD]
+
+
+async def test_a_replay_behind_a_burial(driver: PostgresDriver, connection: asyncpg.Connection) -> None:
+    """What is replayed while it is being buried was dead."""
+    await driver.enqueue_many([task("a")])
+    [delivery] = await driver.reserve(["q"], limit=1, lease=60.0, worker="w")
+    assert driver.transactions is not None
+    async with connection.transaction():
+        await driver.transactions.on(connection).settle_many([Bury(receipt=delivery.receipt, failure=FAILURE)])
+        replaying = await once_it_waits(connection, driver.replay_many(["a"]))
+    assert [outcome.status for outcome in await replaying] == [ReplayStatus.REPLAYED]
+
+
+async def test_maintenance_beside_who_holds_the_rest(driver: PostgresDriver, connection: asyncpg.Connection) -> None:
+    """It waits for nobody, and there is more as long as something is left that others hold."""
+    await driver.enqueue_many([task("a", expires_after=0.0)])
+    async with connection.transaction():
+        await connection.execute(
+            driver._names.fill("SELECT FROM {task} WHERE namespace = $1 FOR UPDATE"), driver._connected.namespace
+        )
+        report = await driver.maintain(limit=10)
+        assert (report.removed, report.more) == (0, True)
+    report = await driver.maintain(limit=10)
+    assert (report.removed, report.more) == (1, False)
+
+
+async def test_maintenance_says_when_it_is_done(driver: PostgresDriver) -> None:
+    """Notes with ids to forget among notes without any: there is more until the last id is forgotten."""
+    ids = [f"t{number}" for number in range(12)]
+    await driver.enqueue_many([task(id, remember_for=0.0) for id in ids])
+    await driver.enqueue_many([task(f"e{number}", expires_after=0.0) for number in range(6)])
+    for number in range(6):
+        await driver.cancel_many([f"e{number}"])
+    for _ in range(3):
+        deliveries = await driver.reserve(["q"], limit=4, lease=60.0, worker="w")
+        await driver.settle_many([Complete(receipt=delivery.receipt) for delivery in deliveries])
+    while (await driver.maintain(limit=10)).more:
+        pass
+    assert all(outcome.accepted for outcome in await driver.enqueue_many([task(id) for id in ids]))
+
+
+async def test_equal_ids_among_follow_ups(driver: PostgresDriver) -> None:
+    """In their order: the second of an id is a duplicate, unless the first was refused for its dedupe key."""
+    await driver.enqueue_many([task("a"), task("holder", dedupe_key="held", delay=60.0)])
+    [delivery] = await driver.reserve(["q"], limit=1, lease=60.0, worker="w")
+    follow_ups = (
+        task("x", dedupe_key="held"),
+        task("x", dedupe_key="free", priority=9),
+        task("y", dedupe_key="free"),
+        task("x", priority=8),
+        task("z"),
+        task("z", priority=7),
+    )
+    outcomes = await driver.settle_many([Complete(receipt=delivery.receipt, follow_ups=follow_ups)])
+    assert outcomes == [SettleOutcome.APPLIED]
+    records = await driver.get_tasks(["x", "y", "z"])
+    assert {id: record.priority for id, record in records.items()} == {"x": 9, "z": 4}
