@@ -145,20 +145,3 @@ class TestGappy(DriverConformance):
     ran = run(tmp_path, gaps)
     assert ran.returncode != 0
     assert "names no example test of the suite: test_that_is_not_there" in ran.stdout
-
-
-def test_other_runs_are_unchanged(tmp_path: Path) -> None:
-    """Where no suite class is collected, nothing of the suite is loaded, and nothing is said."""
-    (tmp_path / "test_other.py").write_text(
-        "import sys\n"
-        "def test_nothing_heavy_is_loaded():\n"
-        "    loaded = {n for n in sys.modules if n.startswith('asynctasq')}\n"
-        "    suite = {n for n in loaded if n.startswith('asynctasq_')}\n"
-        "    assert suite == {'asynctasq_conformance', 'asynctasq_conformance.pytest_plugin'}, suite\n"
-        "    assert not loaded & {'asynctasq.plugins', 'asynctasq.runtime', 'asynctasq.contract'}, loaded\n"
-        "    assert 'hypothesis.stateful' not in sys.modules\n"
-    )
-    command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(tmp_path), "test_other.py"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stdout[-3000:]
-    assert "conformance" not in ran.stdout
