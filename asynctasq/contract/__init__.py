@@ -14,22 +14,39 @@ Rules for every method
 1. *Batch in, positional outcomes out.* `len(out) == len(in)`, and the items of a batch apply in order. A batch over
    `traits.limits.max_batch` raises `InvalidArgument`; it is never split in silence. An empty batch returns an empty
    list without I/O.
-2. Everything is validated before any effect.
+2. Everything is validated before any effect (`InvalidArgument`, `PayloadTooLarge`; the bounds stand below).
 3. Only `DriverError`s escape (and `ConfigurationError` from `connect()`), with the native error as `__cause__`.
    `DriverUnavailable` means *unknown whether applied*, and also covers a call that the backend left unanswered for the
    driver's command time-out. Every mutating method is safe to send again: enqueueing and settling take effect once,
    although the second outcome may differ (DUPLICATE, STALE); the others act again on what they find; a `reserve` sent
    again may strand leases, which lapse. `QueueFull` means that nothing of the call was applied for want of room.
-   A driver never retries, except a transaction that the server itself refused or rolled back.
+   A driver never retries, except a transaction that the server itself refused or rolled back before anything was
+   reported; its client library's own retries are switched off.
 4. *One clock: the backend's.* Durations are float seconds, finite, from 0 to `limits.max_delay`, rounded up to
-   `limits.time_resolution`. A client's wrong clock has no effect. The clock is read after locks are taken.
+   `limits.time_resolution`. The only absolute time that comes in is `NewTask.available_at`. A client's wrong clock has
+   no effect. The clock is read after locks are taken.
 5. Safe for concurrent calls from many tasks of one event loop. Several drivers may be open on one store in one process,
    on other threads and loops. In a forked child the parent's driver raises `DriverClosed`.
-6. Every method is a checkpoint. A cancelled call applies each item fully or not at all. A cancelled `reserve` may leave
-   leases that nobody knows; they lapse.
+6. Every method is a checkpoint. A cancelled call applies each item fully or not at all; its connection is usable
+   afterwards or discarded. A cancelled `reserve` may leave leases that nobody knows; they lapse.
 7. Before `connect()` and after `disconnect()` every method but `connect`, `disconnect` and `prepare_storage` raises
    `DriverClosed`.
 8. Payloads and results are any bytes: empty, NUL, not UTF-8.
+
+Bounds
+======
+
+The base class checks them before a hook is called. Ids, queues and namespaces: `[A-Za-z0-9._-]{1,64}`. Names,
+correlation ids, dedupe keys, workers and reasons: 1 to 200 bytes of UTF-8 without NUL, compared bytewise. Priority: a
+whole number from 0 to 9, 9 first. `limit`: 1 to `limits.max_batch`. `lease`: more than 0. Payloads, results and reports: at most
+`limits.max_payload_bytes`. A failure's texts: 8 KiB in all, without NUL and lone surrogates. Any string is a legal
+receipt; one that was never issued is stale.
+
+States
+======
+
+`scheduled -> ready -> leased -> completed | dead | cancelled`, and `leased -> ready | scheduled` by Retry, Release or a
+lapsed lease. A dead letter that is replayed is ready again.
 
 What time does by itself
 ========================
@@ -51,5 +68,14 @@ Retention
 
 A completed record stays at least `keep_for`, a cancelled one at least `remember_for`, a dead one until it is replayed,
 deleted or purged (or the driver's setting `dead_retention`). An id stays known while its record exists, and at least
-`remember_for` after it finished. The first `maintain()` after that forgets it.
+`remember_for` after it finished. The first `maintain()` after that forgets it. So enqueueing the same id again after an
+ambiguous failure never runs it twice.
+
+What the core promises a driver
+===============================
+
+It leaves a receipt out of `extend_many` while its settlement is in flight. It checks results against
+`max_payload_bytes` first. It bounds a delivery's total time by no longer extending it. It sends the same batch again
+after `DriverUnavailable` and `QueueFull`, with backoff. It calls `maintain()` from some worker every few seconds. It
+reads `traits` and the features once the driver is connected.
 """

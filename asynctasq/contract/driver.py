@@ -83,9 +83,16 @@ class Driver(DriverLife):
         It never waits for tasks. Queues are served in the given order, in strict order inside each; paused queues are
         left out. **No task is in two live leases.** Each delivery adds one to `attempt` and has a fresh receipt.
         It may return fewer than are eligible, even none, while it clears what time has ended, but every call makes
-        progress: an empty list is no proof of an empty queue.
+        progress: an empty list is no proof of an empty queue. A second call takes other tasks.
+
+        Args:
+            queues: Names, in the order in which they are served; the same name twice is once.
+            limit: The most deliveries, 1 to `limits.max_batch`.
+            lease: Seconds, more than 0, rounded up to `limits.time_resolution`; a delivery says what was granted.
+            worker: Whose lease it is, for people to look at: it stays in the record, and plays no part in settling.
 
         Raises:
+            InvalidArgument: an argument is out of bounds; nothing was leased.
             DriverUnavailable: unknown whether applied. Leases that nobody knows lapse.
         """
         self._enter()
@@ -115,7 +122,10 @@ class Driver(DriverLife):
         none. Bury keeps payload, attempts and failures. Release gives the attempt back.
 
         Raises:
-            QueueFull, DriverUnavailable: send the same batch again. STALE then means "applied or lost".
+            InvalidArgument, PayloadTooLarge: one settlement or follow-up is out of bounds; none was applied.
+            QueueFull: the store has no room for a follow-up, a result or a failure; none was applied.
+            DriverUnavailable: unknown which were applied. Send the same batch again: STALE then means "applied or
+                lost".
         """
         self._enter()
         try:
@@ -131,7 +141,12 @@ class Driver(DriverLife):
     async def extend_many(self, receipts: Sequence[Receipt], *, lease: float) -> list[ExtendOutcome]:
         """Heartbeat. Each lease's new end is max(its current end, now + `lease` seconds). Atomic: each item.
 
-        Stale as in `settle_many`; equal receipts both apply. A requested cancellation rides on the outcome.
+        Stale as in `settle_many`; equal receipts both apply. A requested cancellation rides on the outcome. No
+        call shortens a lease.
+
+        Raises:
+            InvalidArgument: a receipt is no string, or `lease` is no duration above 0.
+            DriverUnavailable: unknown which were extended. Sending it again does no harm.
         """
         self._enter()
         try:
@@ -152,7 +167,11 @@ class Driver(DriverLife):
 
         Waiting or already cancelled: `CANCELLED`. Leased: `REQUESTED`; a later Complete or Bury still stands, while
         Retry, Release and a lapse end the task as cancelled. Completed, dead, or known without a record: `TOO_LATE`.
-        Unknown: `NOT_FOUND`.
+        Unknown: `NOT_FOUND`. A second call answers the same, until the task has moved on.
+
+        Raises:
+            InvalidArgument: an id is none.
+            DriverUnavailable: unknown which were cancelled. Send it again.
         """
         self._enter()
         try:
@@ -169,8 +188,12 @@ class Driver(DriverLife):
         """Make dead letters ready again. Atomic: each item.
 
         Attempts 0, available now, failures kept, `expires_after` and `cancel_requested` cleared, the dedupe key taken
-        again: held by another task, it is `DUPLICATE` and the dead letter is unchanged. Not dead: `NOT_DEAD`. No
-        record: `NOT_FOUND`.
+        again: held by another task, it is `DUPLICATE` and the dead letter is unchanged. Not dead: `NOT_DEAD`, which is
+        also the answer to a second call. No record: `NOT_FOUND`.
+
+        Raises:
+            InvalidArgument: an id is none.
+            DriverUnavailable: unknown which were replayed. Send it again.
         """
         self._enter()
         try:
@@ -184,8 +207,13 @@ class Driver(DriverLife):
 
     @final
     async def delete_many(self, ids: Sequence[str]) -> list[bool]:
-        """Delete records, and forget their ids. Any record but a leased one; False for that, and for no record.
-        Atomic: each item."""
+        """Delete records, and forget their ids. Any record but a leased one; False for that, and for no record (so
+        also for the second of two equal calls). Atomic: each item.
+
+        Raises:
+            InvalidArgument: an id is none.
+            DriverUnavailable: unknown which were deleted. Send it again.
+        """
         self._enter()
         try:
             self._check_ids(ids)
@@ -199,7 +227,13 @@ class Driver(DriverLife):
     @final
     async def purge(self, queues: Sequence[str], *, states: Sequence[TaskState] | None = None) -> None:
         """Remove every task of these queues that is in one of `states` (None: all of them, leased included, whose
-        receipts go stale). Forgets the ids; keeps totals and pauses. Atomic: each task."""
+        receipts go stale). Forgets the ids; keeps totals and pauses. Atomic: each task. What is enqueued meanwhile may
+        stay; a second call removes it.
+
+        Raises:
+            InvalidArgument: a queue or a state is none.
+            DriverUnavailable: unknown how much was removed. Send it again.
+        """
         self._enter()
         try:
             checks.check_identifiers("queue", queues)
@@ -299,7 +333,12 @@ class Driver(DriverLife):
     @final
     async def maintain(self, *, limit: int) -> MaintenanceReport:
         """Store what time ended and forget what is due, at most about `limit` tasks. Any worker, any time,
-        concurrently."""
+        concurrently: two calls share the work. Atomic: each task.
+
+        Raises:
+            InvalidArgument: `limit` is not from 1 to `limits.max_batch`.
+            DriverUnavailable: unknown how much was done. The next call goes on.
+        """
         self._enter()
         try:
             checks.check_limit("limit", limit, self.traits.limits)
@@ -309,7 +348,8 @@ class Driver(DriverLife):
 
     @final
     async def diagnose(self) -> list[Finding]:
-        """What an operator should change in this store: isolation, eviction, persistence, versions, old snapshots."""
+        """What an operator should change in this store: isolation, eviction, persistence, versions, old snapshots.
+        Empty if all is well, or if the driver has nothing to look at."""
         self._enter()
         try:
             await anyio.lowlevel.checkpoint()

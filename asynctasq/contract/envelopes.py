@@ -118,7 +118,7 @@ class TaskRecord(Struct, frozen=True, kw_only=True):
     """Bury's or Cancel's reason, `expired`, `cancelled`, or None."""
     result: bytes | None
     failures: tuple[FailureRecord, ...]
-    """The last ten, oldest first."""
+    """The last ten, oldest first. A lapsed lease adds none."""
     enqueued_at: datetime
     available_at: datetime
     """When it is or was due; while leased, the lease's end."""
