@@ -38,9 +38,9 @@ Bounds
 
 The base class checks them before a hook is called. Ids, queues and namespaces: `[A-Za-z0-9._-]{1,64}`. Names,
 correlation ids, dedupe keys, workers and reasons: 1 to 200 bytes of UTF-8 without NUL, compared bytewise. Priority: a
-whole number from 0 to 9, 9 first. `limit`: 1 to `limits.max_batch`. `lease`: more than 0. Payloads, results and reports: at most
-`limits.max_payload_bytes`. A failure's texts: 8 KiB in all, without NUL and lone surrogates. Any string is a legal
-receipt; one that was never issued is stale.
+whole number from 0 to 9, 9 first. `limit`: 1 to `limits.max_batch`. `lease`: more than 0. Payloads, results and
+reports: at most `limits.max_payload_bytes`. A failure's texts: 8 KiB in all, without NUL and lone surrogates. Any
+string is a legal receipt; one that was never issued is stale.
 
 States
 ======
