@@ -1,6 +1,7 @@
 """Rules of the house that import-linter can't say."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,14 @@ def test_no_package_shadows_a_client_library() -> None:
     assert not list((ROOT / "drivers").glob("*/__init__.py"))
 
 
+STATEMENT = re.compile(
+    r"SELECT .*\bFROM |INSERT INTO |REPLACE INTO |MERGE INTO |UPDATE \S+ SET |DELETE FROM |WITH (RECURSIVE )?\S+ AS "
+    r"|(CREATE|ALTER|DROP) (OR REPLACE |UNIQUE )?(TABLE|INDEX|VIEW|TRIGGER|FUNCTION|PROCEDURE) "
+    r"|TRUNCATE |CALL |LOCK TABLE "
+)
+"""What touches tables. A ping (`SELECT 1`), a bare call (`SELECT pg_advisory_lock(...)`) and `COMMIT` do not."""
+
+
 def test_statements_stand_in_files_of_their_own() -> None:
     """What reads or writes tables and keys is not written inside Python: each driver ships it as files."""
     found = [
@@ -71,13 +80,30 @@ def test_statements_stand_in_files_of_their_own() -> None:
         for package in PACKAGES[2:]
         for path in package.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _is_statement(node.value)
+        if isinstance(node, ast.expr) and _is_statement(_text_of(node))
     ]
     assert not found
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        '"SELECT id FROM task"', 'f"SELECT {columns} FROM {table} WHERE id = $1"', 'f"  UPDATE {table} SET state = 3"',
+        '"SELECT id\\nFROM task"', '"WITH due AS (SELECT 1) SELECT 2"', 'f"CREATE TABLE {name} (id int)"',
+        "'return redis.call(\"GET\", KEYS[1])'",
+    ],
+)  # fmt: skip
+def test_the_rule_about_statements_sees_them(code: str) -> None:
+    """Whether a name in the statement is filled in or not, and on however many lines it stands."""
+    assert _is_statement(_text_of(ast.parse(code, mode="eval").body))
+
+
+def _text_of(node: ast.expr) -> str:
+    """The text of a literal; what an f-string fills in is a question mark."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "?" for part in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
 def _is_statement(text: str) -> bool:
-    """A ping (`SELECT 1`) and a bare call (`SELECT pg_advisory_lock(...)`) touch no table."""
-    words = text.lstrip()
-    reads = words.startswith("SELECT ") and " FROM " in words
-    return reads or words.startswith(("INSERT INTO ", "UPDATE ", "DELETE FROM ", "redis.call("))
+    return "redis.call(" in text or STATEMENT.match(" ".join(text.split()) + " ") is not None
