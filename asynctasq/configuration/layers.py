@@ -110,7 +110,8 @@ class KnownNames(Struct, frozen=True, kw_only=True):
             return (first, field) if first in self.driver_names else None
         field = name[len(group) + 1 :]
         if group == "events" and field not in GROUPS[group].__struct_fields__:
-            sink = next((sink for sink in self.sinks if field.startswith(f"{sink.replace('-', '_')}_")), None)
+            longest_first = sorted(self.sinks, key=len, reverse=True)
+            sink = next((sink for sink in longest_first if field.startswith(f"{sink.replace('-', '_')}_")), None)
             if sink is not None:
                 return f"events.{sink}", field[len(sink) + 1 :]
         return group, field
@@ -155,7 +156,10 @@ def read_dotenv(path: str | Path | None) -> dict[str, str]:
     try:
         return {name: text for name, text in dotenv_values(path, encoding="utf-8").items() if text is not None}
     except (OSError, UnicodeError) as error:
-        raise ConfigurationError(f"{path} can't be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(
+            f"{path} can't be read ({why}); wanted a text file in UTF-8 that this process may read"
+        ) from error
 
 
 def read_code(code: Mapping[str, Any], names: KnownNames) -> Layer:

@@ -54,7 +54,7 @@ def spell(kind: str, group: str, field: str) -> str:
     """How a setting is written in a place of this kind: `ASYNCTASQ_REDIS_URL`, `--redis-url`, `redis.url`."""
     parts = [part for part in (group, field) if part]
     if kind in (ENVIRONMENT, DOTENV):
-        return ENVIRONMENT_PREFIX + "_".join(parts).replace(".", "_").upper()
+        return ENVIRONMENT_PREFIX + "_".join(parts).replace(".", "_").replace("-", "_").upper()
     if kind == FLAG:
         return "--" + "-".join(parts).replace("_", "-").replace(".", "-")
     if kind == URL:

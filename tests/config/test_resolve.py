@@ -1,5 +1,6 @@
 """Where settings come from, which place wins, and what a wrong one is told."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +16,9 @@ from asynctasq.config import (
     WorkerConfig,
     resolve,
 )
+from asynctasq.configuration.layers import KnownNames, read_flags, read_variables
 from asynctasq.errors import ConfigurationError
+from asynctasq.plugins.setting_values import ENVIRONMENT, FLAG, Origin, SettingValue, spell
 from tests.fixtures.distributions import Distributions
 
 
@@ -182,6 +185,26 @@ def test_a_dotenv_file_may_not_say_which_plugins_are_allowed(tmp_path: Path) -> 
     dotenv.write_text("ASYNCTASQ_PLUGINS=acme\n")
     with pytest.raises(ConfigurationError, match=r"ASYNCTASQ_PLUGINS stands in \.env; wanted it in the environment"):
         resolved(dotenv_path=dotenv)
+
+
+def test_a_dotenv_file_that_is_no_text_is_a_clear_error(tmp_path: Path) -> None:
+    """It names the file and what is wanted, instead of going on without it."""
+    dotenv = tmp_path / ".env"
+    dotenv.write_bytes(b"ASYNCTASQ_APP=caf\xe9\n")
+    with pytest.raises(ConfigurationError, match=r"\.env can't be read \(.*0xe9.*\); wanted a text file in UTF-8"):
+        resolved(dotenv_path=dotenv)
+
+
+@pytest.mark.parametrize(("sink", "field"), [("acme", "target"), ("acme-extra", "target"), ("acme_extra_more", "a_b")])
+def test_a_sinks_variable_and_flag_are_read_as_they_are_spelt(sink: str, field: str) -> None:
+    """Also where its name has a hyphen, which no variable may have, or begins with another sink's."""
+    names = KnownNames(drivers=(), sinks=frozenset({"acme", "acme-extra", "acme_extra_more"}))
+    group = f"events.{sink}"
+    variable, flag = spell(ENVIRONMENT, group, field), spell(FLAG, group, field)
+    assert re.fullmatch("[A-Z0-9_]+", variable)
+    found = SettingValue("x", Origin(ENVIRONMENT, variable))
+    assert read_variables(ENVIRONMENT, {variable: "x"}, names)[0].values == {group: {field: found}}
+    assert list(read_flags({flag: "x"}, names).values[group]) == [field]
 
 
 def test_a_missing_dotenv_file_is_none(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ async def test_a_cancelled_connect_lets_the_next_one_try() -> None:
     with anyio.move_on_after(0.001):
         await driver.connect()
     await driver.connect()
+    assert driver.calls == ["connect", "connect", "connected"]
     await driver.now()
     await driver.disconnect()
 

@@ -113,7 +113,11 @@ async def test_rows_that_are_no_text(stage: Stage) -> None:
         connection.execute(f"UPDATE {TASK} SET correlation_id = CAST(x'ff' AS TEXT) WHERE id = 'bad1'")
     worker = await stage.start_ready_worker()
     await check_alive(stage, worker)
-    await stage.wait_for_end(*[one.id for one in rows])
+    records = await stage.wait_for_end(*[one.id for one in rows])
+    assert {record.id: record.state in (TaskState.COMPLETED, TaskState.DEAD) for record in records} == {
+        "bad0": True,
+        "bad1": True,
+    }
 
 
 async def test_three_hundred_mutilated_payloads(stage: Stage) -> None:
