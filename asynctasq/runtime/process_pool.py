@@ -72,7 +72,7 @@ class ProcessPool:
         return await self.run_in(child, request)
 
     async def acquire(self) -> "Child":
-        """Wait for a free child; `run_in` gives it back."""
+        """Wait for a free child; `run_in` gives it back, or `give_back` if it is not needed."""
         while not self._idle:
             if len(self._children) + self._starting < self._size:
                 self._start_one()
@@ -88,6 +88,11 @@ class ProcessPool:
                 raise
         return self._idle.pop()
 
+    def give_back(self, child: "Child") -> None:
+        """Let somebody else have a child."""
+        self._idle.append(child)
+        self._wake_one()
+
     async def run_in(self, child: "Child", request: Request) -> Answer:
         """Run one attempt in a child that was acquired."""
         finished = False
@@ -97,8 +102,7 @@ class ProcessPool:
             return answer
         finally:
             if finished and (self._max_tasks is None or child.tasks < self._max_tasks) and not self._closed:
-                self._idle.append(child)
-                self._wake_one()
+                self.give_back(child)
             else:
                 self._replace(child, kill=not finished)
 

@@ -65,6 +65,8 @@ class TaskRunner:
         kind = attempt.definition.kind
         if attempt.arguments is None and kind not in PROCESS_KINDS:
             settlement = await self._load(lane, attempt)
+            if settlement is None:
+                settlement = self._given_back_if_lapsed(held)
             if settlement is not None:
                 return settlement
         if kind is not TaskKind.ASYNC:
@@ -92,6 +94,10 @@ class TaskRunner:
             return self._ended_with(lane, attempt, error)
         finally:
             del error  # the exception's frames hold this one: let go of the circle
+
+    def _given_back_if_lapsed(self, held: Held) -> Settlement | None:
+        """To be asked after every wait before a body begins: its lease may have ended meanwhile."""
+        return Release(receipt=held.delivery.receipt) if self._clock() >= held.lease_end else None
 
     def _ended_with(self, lane: Lane, attempt: Attempt, error: BaseException) -> Settlement | None:
         if isinstance(error, self._cancelled):
@@ -168,6 +174,9 @@ class TaskRunner:
         self._held.wake_one()
         request = request_of(attempt, keep_result=self._verdicts.keeps_result(attempt))
         child = await self._pool.acquire()
+        if (given_back := self._given_back_if_lapsed(attempt.held)) is not None:
+            self._pool.give_back(child)
+            return given_back
         timeout = attempt.headers.timeout
         if timeout is not None:
             lane.scope.deadline = anyio.current_time() + timeout

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from asynctasq.contract.envelopes import TaskState
-from asynctasq.errors import DeserializationError
+from asynctasq.errors import DeserializationError, DriverUnavailable
 from asynctasq.runtime.frame import Headers
 from asynctasq.serializers.type_hooks import AsyncTypeHook
 from asynctasq.tasks.current_task import current_task
@@ -34,6 +34,8 @@ class RowHook(AsyncTypeHook[Row]):
     def __init__(self) -> None:
         self.errors: list[Exception] = []
         self.loads: list[float] = []
+        self.pauses: list[float] = []
+        """How long the next loads take; the others take half a second."""
 
     def can_encode(self, obj: Any) -> bool:
         return isinstance(obj, Row)
@@ -43,7 +45,7 @@ class RowHook(AsyncTypeHook[Row]):
 
     async def decode_async(self, data: Any) -> Row:
         self.loads.append(anyio.current_time())
-        await anyio.sleep(0.5)
+        await anyio.sleep(self.pauses.pop(0) if self.pauses else 0.5)
         if self.errors:
             raise self.errors.pop(0)
         log.append(("loaded for", current_task().id))
@@ -119,6 +121,18 @@ async def test_failed_gets_its_rows_even_if_the_body_never_ran(bench: Bench, hoo
     await bench.work()
     assert (await bench.record(id)).reason == "attempts_exhausted"
     assert log[-1] == ("failed", "AttemptsExhausted", 7)
+
+
+async def test_a_lease_that_ends_while_rows_are_loaded(bench: Bench, hook: RowHook) -> None:
+    """A body does not begin on a delivery whose lease has ended while its arguments were loaded."""
+    hook.pauses = [5.0]
+    bench.driver.extending.before.extend([DriverUnavailable("away")] * 1000)
+    id = await bench.enqueue(show(Row(7)))
+    await bench.work(lease=1.0)
+    record = await bench.record(id)
+    assert (record.state, record.attempts) == (TaskState.COMPLETED, 2)
+    assert log.count(("row", 7)) == 1
+    assert len(hook.loads) == 2
 
 
 async def test_loading_can_be_cancelled(bench: Bench, hook: RowHook) -> None:

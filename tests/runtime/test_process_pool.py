@@ -11,6 +11,8 @@ import anyio
 import pytest
 
 from asynctasq.contract.envelopes import TaskRecord, TaskState
+from asynctasq.contract.settlements import Release
+from asynctasq.errors import DriverUnavailable
 from asynctasq.runtime.frame import Headers
 from tests.runtime import process_tasks as tasks
 from tests.runtime.harness import Bench
@@ -161,6 +163,20 @@ async def test_the_end_of_the_worker_kills_and_releases(bench: Bench, path: str)
     assert (record.state, record.attempts) == (TaskState.READY, 0)
     [[pid, *_]] = tasks.notes(path)
     assert not _is_alive(int(pid))
+
+
+async def test_a_lease_that_ends_before_a_child_is_there(bench: Bench, path: str) -> None:
+    """A task that waited for a child until its lease had ended does not run on that delivery, which is given back; it
+    runs on a later one."""
+    bench.driver.extending.before.extend([DriverUnavailable("away")] * 10_000)
+    id = await bench.enqueue(tasks.block(path, 0.0), headers=Headers(max_attempts=1000))
+    await bench.work(
+        process_pool_size=1, lease=0.5, apps=["tests.runtime.process_tasks", "tests.runtime.slow_application"]
+    )
+    assert (await bench.record(id)).state is TaskState.COMPLETED
+    assert ["start", "1"] not in [line[1:] for line in tasks.notes(path)]
+    settlements = [one for batch in bench.driver.settles for one in batch]
+    assert isinstance(settlements[0], Release)
 
 
 async def test_cancellation_kills_the_child(bench: Bench, path: str) -> None:

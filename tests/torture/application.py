@@ -18,7 +18,7 @@ import anyio
 
 from asynctasq import current_task, task
 from tests.torture.history import BodyEnded, BodyStarted, History
-from tests.torture.recording import record_driver_calls
+from tests.torture.recording import record_driver_calls, record_looks
 from tests.torture.worker_mutants import MUTANTS
 from tests.torture.wrong_environments import limit_pages, shift_wall_clock
 
@@ -31,6 +31,7 @@ KEPT = 3600
 
 history = History(Path(os.environ["TORTURE_HISTORY"]))
 record_driver_calls(history)
+record_looks(history)
 if "TORTURE_CLOCK" in os.environ:
     shift_wall_clock(float(os.environ["TORTURE_CLOCK"]))
 if "TORTURE_PAGES" in os.environ:

@@ -184,8 +184,8 @@ def _runs_without_lease(story: TaskStory) -> Found:
             yield "C7", f"{worker} ran attempt {attempt} {count} times on {delivered} deliveries"
     for start in story.starts:
         held = grants.get((start.worker, start.attempt), ())
-        if held and start.at > max(grant.latest_end() for grant in held) + TOLERANCE:
-            yield "C7", f"{start.worker} ran attempt {start.attempt} after its lease had ended"
+        if held and start.decided_at > max(grant.latest_end() for grant in held) + TOLERANCE:
+            yield "C7", f"{start.worker} ran attempt {start.attempt} although its lease had ended"
 
 
 def _resurrected(story: TaskStory) -> Found:
@@ -195,7 +195,7 @@ def _resurrected(story: TaskStory) -> Found:
             continue
         if any(grant.asked > one.answered for grant in story.grants if grant is not ended_by):
             yield "C10", f"it was delivered after a {one.kind} was applied"
-        if any(start.at > one.answered for start in story.starts):
+        if any(start.decided_at > one.answered for start in story.starts):
             yield "C10", f"its body began after a {one.kind} was applied"
 
 

@@ -29,6 +29,16 @@ class CallEnded(Struct, tag="ended"):
     error: str | None = None
 
 
+class LeaseLookedAt(Struct, tag="look"):
+    """A worker went on to a body, by what its clock had shown: right after this moment, or after whatever kept the
+    process from running in between."""
+
+    at: float
+    task: str
+    attempt: int
+    worker: str
+
+
 class BodyStarted(Struct, tag="started"):
     """A task's body began."""
 
@@ -58,7 +68,7 @@ class FaultFired(Struct, tag="fault"):
     """Of a fault that lasts: when it ended."""
 
 
-Fact = CallBegan | CallEnded | BodyStarted | BodyEnded | FaultFired
+Fact = CallBegan | CallEnded | LeaseLookedAt | BodyStarted | BodyEnded | FaultFired
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Fact).decode

@@ -28,7 +28,7 @@ PLANS: dict[str, Plan] = {
                 {"TORTURE_CLOCK": "3600", "ASYNCTASQ_WORKER_WORKER_ID": "twin"},
                 {"TORTURE_CLOCK": "-3600", "ASYNCTASQ_WORKER_WORKER_ID": "twin"},
             ),
-            kinds=("blocking",),
+            kinds=("blocking", "process", "crowd"),
         ),
         Plan(
             name="eight",

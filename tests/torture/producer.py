@@ -17,10 +17,10 @@ BATCH = 20
 def invocations(chooser: random.Random, long: float, kinds: frozenset[str], child_id: str):
     """One invocation, of the kinds that the mix allows."""
     share = chooser.random()
-    if "process" in kinds and share < 0.05:
+    if "process" in kinds and share < (0.4 if "crowd" in kinds else 0.05):
         from tests.torture import process_tasks
 
-        if share < 0.04:
+        if share < 0.04 or share > 0.05:
             return process_tasks.in_process(seconds=0.05)
         return process_tasks.child_leaves() if share < 0.046 else process_tasks.endless()
     if "poison" in kinds and share < 0.09:

@@ -1,14 +1,21 @@
 """Writes every call of a driver's methods down, with its outcomes, whichever driver it is: for child processes only,
-because it changes the base class of all drivers."""
+because it changes the base class of all drivers. And what a worker knew when it went on to a body."""
 
 import itertools
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from asynctasq.contract.driver import Driver
 from asynctasq.driver_api import Complete, Delivery, EnqueueOutcome, ExtendOutcome, NewTask, Settlement, SettleOutcome
-from tests.torture.history import CallBegan, CallEnded, History
+from asynctasq.runtime import worker_run
+from asynctasq.runtime.held_deliveries import Held
+from asynctasq.runtime.lane import Lane
+from asynctasq.runtime.process_pool import Child, ProcessPool
+from asynctasq.runtime.process_protocol import Answer, Request
+from asynctasq.runtime.task_runner import TaskRunner
+from tests.torture.history import CallBegan, CallEnded, History, LeaseLookedAt
 
 
 def record_driver_calls(history: History) -> None:
@@ -35,6 +42,29 @@ def record_driver_calls(history: History) -> None:
     watch("reserve", _asked, _delivery)
     watch("settle_many", _settlements, _settle_outcome)
     watch("extend_many", _extended, _extend_outcome)
+
+
+def record_looks(history: History) -> None:
+    """From now on it is written down what a worker's clock had shown when it went on to a body."""
+    seen = threading.local()
+    run, run_in = TaskRunner.run, ProcessPool.run_in
+
+    def clock() -> float:
+        seen.at = time.monotonic()
+        return seen.at
+
+    async def watched_run(self: TaskRunner, lane: Lane, held: Held) -> Settlement | None:
+        worker = self._preparer._worker_id
+        history.write(LeaseLookedAt(seen.at, held.delivery.id, held.delivery.attempt, worker))
+        return await run(self, lane, held)
+
+    async def watched_run_in(self: ProcessPool, child: Child, request: Request) -> Answer:
+        history.write(LeaseLookedAt(seen.at, request.id, request.attempt, request.worker_id))
+        return await run_in(self, child, request)
+
+    worker_run._clock = lambda *, in_thread: clock
+    TaskRunner.run = watched_run
+    ProcessPool.run_in = watched_run_in
 
 
 def _enqueued(tasks: Sequence[NewTask]) -> list[Any]:

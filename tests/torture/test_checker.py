@@ -8,7 +8,7 @@ import pytest
 
 from asynctasq.driver_api import TaskRecord, TaskState
 from tests.torture.checker import Evidence, check
-from tests.torture.history import BodyStarted, CallBegan, CallEnded, Fact
+from tests.torture.history import BodyStarted, CallBegan, CallEnded, Fact, LeaseLookedAt
 from tests.torture.timeline import build_timeline
 
 LEASE = 2.0
@@ -41,7 +41,11 @@ class Story:
     def deliver_none(self, at: float) -> None:
         self.call("reserve", at, [LEASE, "w2", 10], [])
 
-    def start(self, at: float, *, attempt: int = 1, worker: str = "w1", task: str = "t") -> None:
+    def start(
+        self, at: float, *, attempt: int = 1, worker: str = "w1", task: str = "t", looked: float | None = None
+    ) -> None:
+        if looked is not None:
+            self.facts.append(LeaseLookedAt(looked, task, attempt, worker))
         self.facts.append(BodyStarted(at, task, attempt, worker))
 
     def extend(self, at: float, receipt: str = "r1", *, applied: bool = True, answered: bool = True) -> None:
@@ -135,7 +139,15 @@ def given_back() -> Story:
     return story
 
 
-@pytest.mark.parametrize("make", [quiet, recovered, zombie, ambiguous, given_back])
+def stalled() -> Story:
+    """A worker that had looked at its lease in time, and was frozen before the body's first line."""
+    story = recovered()
+    story.facts = [fact for fact in story.facts if not (isinstance(fact, BodyStarted) and fact.worker == "w1")]
+    story.start(5.0, looked=2.9)
+    return story
+
+
+@pytest.mark.parametrize("make", [quiet, recovered, zombie, ambiguous, given_back, stalled])
 def test_what_may_happen_passes(make: Callable[[], Story]) -> None:
     """Nothing is complained about that the contract allows."""
     assert make().rules() == []
@@ -245,6 +257,13 @@ def ran_after_its_lease(story: Story) -> None:
     story.settle(3.5, "r2")
 
 
+def looked_after_its_lease(story: Story) -> None:
+    story.facts = [fact for fact in story.facts if not isinstance(fact, BodyStarted)][:-2]
+    story.start(3.2, looked=3.15)
+    story.deliver(3.4, "r2", attempt=2)
+    story.settle(3.5, "r2")
+
+
 def behind_a_later_one(story: Story) -> None:
     for task, at in (("a", 5.0), ("b", 5.1)):
         story.enqueue(task, at=at)
@@ -281,6 +300,10 @@ def resurrected(story: Story) -> None:
 
 def started_after_completion(story: Story) -> None:
     story.start(1.7)
+
+
+def looked_after_completion(story: Story) -> None:
+    story.start(1.7, looked=1.6)
 
 
 def early(story: Story) -> None:
@@ -322,11 +345,13 @@ def early_retry(story: Story) -> None:
         ("C7", ran_without_delivery),
         ("C7", ran_twice_on_one_delivery),
         ("C7", ran_after_its_lease),
+        ("C7", looked_after_its_lease),
         ("C8", behind_a_later_one),
         ("C8", behind_a_lower_priority),
         ("C9", passed_over),
         ("C10", resurrected),
         ("C10", started_after_completion),
+        ("C10", looked_after_completion),
         ("C11", early),
         ("C11", early_retry),
     ],

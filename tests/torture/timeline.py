@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from tests.torture.history import BodyEnded, BodyStarted, CallBegan, CallEnded, Fact, FaultFired
+from tests.torture.history import BodyEnded, BodyStarted, CallBegan, CallEnded, Fact, FaultFired, LeaseLookedAt
 
 LOST_WITHIN = 1.0
 """Seconds that a call of a process that was killed may have gone on."""
@@ -112,6 +112,14 @@ class Start(Struct):
     at: float
     attempt: int
     worker: str
+    looked_at: float | None = None
+    """What its worker's clock had shown when it last looked whether it may. A machine that stood still between this and
+    the body's first line is no fault of the worker's."""
+
+    @property
+    def decided_at(self) -> float:
+        """From here on its worker could have known better. A worker that never looked could have until the end."""
+        return self.at if self.looked_at is None else self.looked_at
 
 
 class Enqueueing(Struct):
@@ -179,6 +187,7 @@ class _Builder:
         self._calls: list[Call] = []
         self._timeline = Timeline({}, [], [], [], [], [], 0)
         self._grants: dict[str, list[Grant]] = defaultdict(list)
+        self._looks: dict[tuple[str, int, str], list[float]] = defaultdict(list)
 
     def read(self, process: str, facts: Sequence[Fact]) -> None:
         calls: dict[int, Call] = {}
@@ -190,6 +199,8 @@ class _Builder:
                     call = calls[fact.call]
                     call.answered = fact.at
                     call.outcomes = fact.outcomes
+                case LeaseLookedAt():
+                    self._looks[fact.task, fact.attempt, fact.worker].append(fact.at)
                 case BodyStarted():
                     self._timeline.starts += 1
                     self._story(fact.task).starts.append(Start(fact.task, fact.at, fact.attempt, fact.worker))
@@ -211,6 +222,9 @@ class _Builder:
                 handlers[call.method](call)
         for story in self._timeline.stories.values():
             story.grants.sort(key=lambda grant: grant.answered)
+            for start in story.starts:
+                looks = self._looks[start.task, start.attempt, start.worker]
+                start.looked_at = max((look for look in looks if look <= start.at), default=None)
         lost = self._timeline.lost_answers
         self._timeline.empty_answers = sorted(
             (began, answered)

@@ -55,7 +55,8 @@ class Plan(Struct, kw_only=True):
     faults: Mapping[str, Fault]
     """Fault -> what does it, or waits until tasks or environment have done it."""
     kinds: tuple[str, ...] = ()
-    """Beyond the everyday tasks: `process`, `poison`, `crash`, `malformed`, `blocking`."""
+    """Beyond the everyday tasks: `process`, `poison`, `crash`, `malformed`, `blocking`; with `crowd`, so many process
+    tasks that they wait for the children."""
     workers: int = 4
     producers: int = 2
     concurrency: int = 8

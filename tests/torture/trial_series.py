@@ -27,10 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--plan", action="append", choices=list(PLANS), help="default: all, in turn")
     parser.add_argument("--seed", type=int, help="the first trial's seed; the others follow from it")
     parser.add_argument("--report", type=Path, default=Path("torture.jsonl"))
-    parser.add_argument("--mutants", action="store_true", help="show instead that each mutant is found")
+    parser.add_argument(
+        "--mutants", nargs="*", metavar="MUTANT", choices=list(MUTANTS), help="show instead that each one is found"
+    )
     options = parser.parse_args(arguments)
-    if options.mutants:
-        return run_mutants(options.url)
+    if options.mutants is not None:
+        return run_mutants(options.url, options.mutants or list(MUTANTS))
     reports = read_reports(options.report)
     seeds = random.Random(options.seed)
     seed = seeds.randrange(1_000_000) if options.seed is None else options.seed
@@ -49,10 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(not all(report.passed for report in reports))
 
 
-def run_mutants(url: str) -> int:
+def run_mutants(url: str, mutants: Sequence[str]) -> int:
     """Some trials for each mutant; 1 if any passes them all."""
-    survivors = [name for name in MUTANTS if not _is_found(name, url)]
-    print(f"{len(MUTANTS) - len(survivors)} of {len(MUTANTS)} mutants are found; not: {', '.join(survivors) or 'none'}")
+    survivors = [name for name in mutants if not _is_found(name, url)]
+    print(f"{len(mutants) - len(survivors)} of {len(mutants)} mutants are found; not: {', '.join(survivors) or 'none'}")
     return int(bool(survivors))
 
 

@@ -1,5 +1,6 @@
 """Workers with a mistake in them, each of which a trial has to find: `run_trials.py --mutants` shows that they do."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -7,10 +8,12 @@ from msgspec import Struct
 
 from asynctasq.contract.driver import Driver
 from asynctasq.driver_api import Complete, Delivery
+from asynctasq.runtime.held_deliveries import Held
 from asynctasq.runtime.lease_keeper import LeaseKeeper
 from asynctasq.runtime.overseer import Overseer
 from asynctasq.runtime.reserve_loop import ReserveLoop
 from asynctasq.runtime.settlement_buffer import SettlementBuffer
+from asynctasq.runtime.task_runner import TaskRunner
 
 
 class Mutant(Struct, frozen=True):
@@ -48,6 +51,16 @@ def _keeps_what_it_took_ahead() -> None:
     Overseer.release_buffer = forget_buffer  # type: ignore[method-assign]
 
 
+def _does_not_look_at_leases() -> None:
+    """Runs what it holds, however old its lease is."""
+    Held.lease_end = property(lambda self: math.inf, lambda self, end: None)  # type: ignore[assignment]
+
+
+def _does_not_look_again() -> None:
+    """Runs what has waited for a child, however long that took."""
+    TaskRunner._given_back_if_lapsed = lambda self, held: None  # type: ignore[method-assign]
+
+
 def _gives_up_on_errors() -> None:
     """Stops reserving when the store once refuses."""
 
@@ -73,6 +86,8 @@ MUTANTS: dict[str, Mutant] = {
     "acknowledges_first": Mutant("rolling", _acknowledges_first),
     "sends_no_heartbeats": Mutant("rolling", _sends_no_heartbeats),
     "keeps_what_it_took_ahead": Mutant("rolling", _keeps_what_it_took_ahead),
+    "does_not_look_at_leases": Mutant("zombies", _does_not_look_at_leases),
+    "does_not_look_again": Mutant("zombies", _does_not_look_again),
     "gives_up_on_errors": Mutant("locked", _gives_up_on_errors),
     "settles_once": Mutant("full", _settles_once),
 }

@@ -17,7 +17,14 @@ def shift_wall_clock(seconds: float) -> None:
     """The wall clock that Python code sees is wrong by so much; the monotonic one is not."""
     true_time, true_datetime = time.time, datetime_module.datetime
 
-    class ShiftedDatetime(true_datetime):
+    class AnyDatetime(type):
+        def __instancecheck__(cls, instance: object) -> bool:
+            return isinstance(instance, true_datetime)
+
+    class ShiftedDatetime(true_datetime, metaclass=AnyDatetime):
+        def __new__(cls, *arguments: Any, **options: Any) -> Any:
+            return true_datetime(*arguments, **options)  # no subclass, which not every encoder takes
+
         @classmethod
         def now(cls, tz: datetime_module.tzinfo | None = None) -> Any:
             return true_datetime.now(tz) + datetime_module.timedelta(seconds=seconds)
