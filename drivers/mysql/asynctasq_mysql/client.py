@@ -1,12 +1,12 @@
-"""aiomysql, as far as this driver uses it, with types: aiomysql has none of its own."""
+"""aiomysql, as far as this driver uses it: many statements in one round trip, and an end to each."""
 
 import asyncio
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-import aiomysql  # pyright: ignore[reportMissingTypeStubs]
+import aiomysql
 import anyio
 import pymysql
 
@@ -37,17 +37,56 @@ class Result(NamedTuple):
     rows: Sequence[Row]
 
 
-class _PatientConnection(aiomysql.Connection):  # pyright: ignore[reportUntypedBaseClass]
-    """aiomysql's, but for this: cancelled, it is not closed at once, but left to its user to close."""
+class NativeConnection(aiomysql.Connection):
+    """aiomysql's own, and public names for what its cursors use of it.
+
+    Those cursors ask for warnings in a round trip of their own, and make Python's of them, so this driver reads the
+    results where they are made.
+    """
+
+    is_interrupted = False
+    """A command was cancelled, and its answer would be taken for that of the next one."""
 
     def _close_on_cancel(self) -> None:
-        pass
+        self.is_interrupted = True  # left to `Connection.leave`, which waits until the server has ended the command
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether the server is known to have hung up."""
+        return self._reader is None or self._reader.at_eof() or self._reader.exception() is not None
+
+    async def say_goodbye(self) -> None:
+        """Ask the server to hang up, and read on until it does."""
+        if self._reader is not None and self._writer is not None:
+            self._writer.write(_GOODBYE)
+            while await self._reader.read(65_536):
+                continue
+
+    @staticmethod
+    def result_of(connection: aiomysql.Connection) -> tuple[Result, bool]:
+        """What the last statement of any connection gave, and whether another one's result follows."""
+        result = connection._result
+        if result is None:
+            raise pymysql.err.InterfaceError("the connection was closed while it was used")
+        return Result(result.affected_rows or 0, result.rows or ()), bool(result.has_next)
+
+
+async def run_statements(native: aiomysql.Connection, sql: str) -> list[Result]:
+    """Run any number of statements, in one round trip. An error ends them where it occurred."""
+    await native.query(sql.encode("ascii"))
+    result, has_next = NativeConnection.result_of(native)
+    results = [result]
+    while has_next:
+        await native.next_result()
+        result, has_next = NativeConnection.result_of(native)
+        results.append(result)
+    return results
 
 
 class Connection:
-    """A connection whose every round trip has an end."""
+    """A connection of the driver's own, whose every round trip has an end."""
 
-    def __init__(self, native: Any, timeout: float | None) -> None:
+    def __init__(self, native: NativeConnection, timeout: float | None) -> None:
         self._native = native
         self.timeout = timeout
         """Seconds for one round trip to be answered. None: however long it takes."""
@@ -57,20 +96,12 @@ class Connection:
     @property
     def is_closed(self) -> bool:
         """Whether it is known to be of no more use."""
-        if self._native.closed:
-            return True
-        reader: asyncio.StreamReader | None = getattr(self._native, "_reader", None)
-        return reader is None or reader.at_eof() or reader.exception() is not None
+        return self._native.closed or self._native.is_interrupted or self._native.is_at_end
 
     async def run(self, sql: str) -> list[Result]:
         """One round trip, with any number of statements. An error ends them where it occurred."""
         async with asyncio.timeout(self.timeout):
-            await self._native.query(sql.encode("ascii"))
-            results = [self._result()]
-            while self._last_has_next():
-                await self._native.next_result()
-                results.append(self._result())
-        return results
+            return await run_statements(self._native, sql)
 
     async def run_all(self, statements: Sequence[str]) -> list[Result]:
         """Any number of statements, in as few round trips as the server's limit of their size allows."""
@@ -104,31 +135,17 @@ class Connection:
         After a cancelled command, so that what it did is done when its caller goes on, and no lock of it is left: the
         server reads the goodbye once it has ended the command, and then hangs up.
         """
-        reader: asyncio.StreamReader | None = getattr(self._native, "_reader", None)
-        writer: asyncio.StreamWriter | None = getattr(self._native, "_writer", None)
-        if reader is not None and writer is not None:
-            with anyio.move_on_after(grace, shield=True), suppress(*NATIVE_ERRORS):  # gone is as good as ended
-                writer.write(_GOODBYE)
-                while await reader.read(65_536):
-                    pass
+        with anyio.move_on_after(grace, shield=True), suppress(*NATIVE_ERRORS):  # gone is as good as ended
+            await self._native.say_goodbye()
 
     def terminate(self) -> None:
         """Close at once. What the server says next would be the answer to a question that nobody asks any more."""
         self._native.close()
 
-    # aiomysql's cursors ask for warnings in a round trip of their own, so the results are read where they are made.
-    def _result(self) -> Result:
-        native: Any = getattr(self._native, "_result")  # noqa: B009
-        return Result(native.affected_rows or 0, native.rows or ())
-
-    def _last_has_next(self) -> bool:
-        native: Any = getattr(self._native, "_result")  # noqa: B009
-        return bool(native.has_next)
-
 
 async def connect(settings: MySQLConfig) -> Connection:
     """Open a connection."""
-    native = cast("Any", _PatientConnection(**settings.connect_arguments()))
+    native = NativeConnection(**settings.connect_arguments())
     try:
         async with asyncio.timeout(settings.connect_timeout):
             await native.ping(reconnect=True)

@@ -3,12 +3,12 @@
 import sys
 from typing import Any, Protocol
 
-import aiomysql  # pyright: ignore[reportMissingTypeStubs]
+import aiomysql
 import pymysql
 import pymysql.cursors
 
 from asynctasq.driver_api import InvalidArgument
-from asynctasq_mysql.client import AUTOCOMMIT, IN_TRANSACTION, Connection, Result
+from asynctasq_mysql.client import AUTOCOMMIT, IN_TRANSACTION, Result, run_statements
 
 
 class AsyncGuest(Protocol):
@@ -75,9 +75,8 @@ def _is_begun(native: Any) -> bool:
 
 
 class _AiomysqlGuest:
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: aiomysql.Connection) -> None:
         self._native = connection
-        self._connection = Connection(connection, None)
 
     async def begun(self) -> bool:
         if self._native.closed:
@@ -85,7 +84,7 @@ class _AiomysqlGuest:
         return _is_begun(self._native)
 
     async def run(self, sql: str) -> Result:
-        return (await self._connection.run(sql))[0]
+        return (await run_statements(self._native, sql))[0]
 
 
 class _PyMySQLGuest:

@@ -90,10 +90,10 @@ def _page(wanted: Wanted, rows: Sequence[Row], following: str | None) -> TaskPag
     return TaskPage(tasks=tuple(record for record in records if wanted.has(record)), after=following)
 
 
-def _place(after: str | None) -> tuple[int, int]:
+def _place(after: object) -> tuple[int, int]:
     if after is None:
         return 0, 0
-    match = _is_place(after) if isinstance(after, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+    match = _is_place(after) if isinstance(after, str) else None
     if match is None:
         raise InvalidArgument(f"after is {after!r:.80}; wanted the `after` of a page of this driver, or None")
     return int(match[1]), int(match[2] or 0)

@@ -1,11 +1,15 @@
 """The storage is created, upgraded, and refused when it does not fit."""
 
+from pathlib import Path
+
 import anyio
 import pytest
 from asynctasq_mysql import MySQLConfig, MySQLDriver
-from asynctasq_mysql.migrations import latest_version, migration_files
+from asynctasq_mysql.connections import open_connection
+from asynctasq_mysql.migrations import SCHEMA, check_version, latest_version, migrate
+from asynctasq_mysql.storage_names import StorageNames
 
-from asynctasq.driver_api import NewTask, StorageMissing, StorageTooNew
+from asynctasq.driver_api import Complete, NewTask, SettleOutcome, StorageMissing, StorageTooNew
 
 from .harness import Administrator
 
@@ -60,19 +64,46 @@ async def test_a_migration_that_broke_off_goes_on(own_tables: MySQLConfig) -> No
         await driver.enqueue_many([NewTask(id="a", queue="q", name="n", payload=b"")])
 
 
-async def test_an_older_schema_is_out_of_date(own_tables: MySQLConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An older version is `StorageMissing`; upgrading it keeps the rows."""
+@pytest.fixture
+def next_schema(tmp_path: Path) -> Path:
+    """The released migrations, and one that is not: it adds a column and an index, and fills the column."""
+    for entry in SCHEMA.iterdir():
+        (tmp_path / entry.name).write_text(entry.read_text(encoding="utf-8"))
+    (tmp_path / f"{latest_version() + 1:04}_tenants.sql").write_text(
+        "-- Every statement can run again.\n"
+        "ALTER TABLE {task} ADD COLUMN tenant VARCHAR(20) CHARACTER SET ascii NOT NULL DEFAULT 'nobody';\n"
+        "UPDATE {task} SET tenant = 'somebody' WHERE priority_order = 1;\n"
+        "CREATE INDEX by_tenant ON {task} (tenant)\n"
+    )
+    return tmp_path
+
+
+async def test_an_upgrade_with_rows_in_it(own_tables: MySQLConfig, next_schema: Path) -> None:
+    """A newer driver finds an older version `StorageMissing`, upgrades it once, and finds every task as it was."""
+    names = StorageNames(own_tables)
     await MySQLDriver(own_tables).prepare_storage()
     async with MySQLDriver(own_tables) as driver:
-        await driver.enqueue_many([NewTask(id="a", queue="q", name="n", payload=b"")])
-    newer = migration_files() | {latest_version() + 1: "0001_initial.sql"}
-    monkeypatch.setattr("asynctasq_mysql.migrations.migration_files", lambda: newer)
-    driver = MySQLDriver(own_tables)
-    with pytest.raises(StorageMissing, match=r"Schema out of date.*found version 1 .*wanted 2"):
-        await driver.connect()
-    assert await driver.prepare_storage()
-    async with driver:
-        assert [*await driver.get_tasks(["a"])] == ["a"]
+        await driver.enqueue_many(
+            [NewTask(id=str(n), queue="q", name="n", payload=b"x", priority=n) for n in range(10)]
+        )
+        [delivery] = await driver.reserve(["q"], limit=1, lease=600.0, worker="worker")
+        before = await driver.get_tasks([str(n) for n in range(9)])
+        connection = await open_connection(own_tables)
+        found, wanted = latest_version(), latest_version() + 1
+        with pytest.raises(StorageMissing, match=rf"Schema out of date.*found version {found} .*wanted {wanted}"):
+            await check_version(connection, names, next_schema)
+        planned = await migrate(connection, names, dry_run=True, folder=next_schema)
+        assert await migrate(connection, names, dry_run=False, folder=next_schema) == planned
+        assert [statement.split()[0] for statement in planned] == ["ALTER", "UPDATE", "CREATE", "INSERT"]
+        assert await migrate(connection, names, dry_run=False, folder=next_schema) == []
+        await check_version(connection, names, next_schema)
+        await connection.close(1.0)
+        assert await driver.get_tasks([str(n) for n in range(9)]) == before
+        assert await driver.settle_many([Complete(receipt=delivery.receipt)]) == [SettleOutcome.APPLIED]
+    tenants = Administrator(own_tables).run("SELECT tenant, COUNT(*) FROM {task} GROUP BY tenant")
+    assert dict(tenants) == {"nobody": 8, "somebody": 1}
+    with pytest.raises(StorageTooNew, match=f"version {wanted}"):
+        await MySQLDriver(own_tables).connect()
 
 
 async def test_a_newer_schema_is_refused(own_tables: MySQLConfig) -> None:

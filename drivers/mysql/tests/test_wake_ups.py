@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 import anyio
+import msgspec
 import pytest
 from asynctasq_mysql import MySQLConfig, MySQLDriver
 
@@ -20,6 +21,24 @@ def new_task(queue: str = "q", delay: float = 0.0) -> NewTask:
     return NewTask(id=uuid.uuid4().hex, queue=queue, name="tests.task", payload=b"", delay=delay)
 
 
+def one_connection(settings: MySQLConfig, **fields: float) -> MySQLConfig:
+    """The same namespace, through one connection."""
+    return msgspec.structs.replace(settings, min_pool_size=1, max_pool_size=1, **fields)
+
+
+async def selects(driver: MySQLDriver) -> int:
+    """How many reads a driver's only connection has sent."""
+    [status] = await driver._connected.run(lambda connection: connection.run("SHOW SESSION STATUS LIKE 'Com_select'"))
+    return int(status.rows[0][1])
+
+
+async def waiting(driver: MySQLDriver) -> None:
+    """Return when the listeners of a driver with one connection have looked, and wait for the next look."""
+    await anyio.wait_all_tasks_blocked()
+    await driver.now()
+    await anyio.wait_all_tasks_blocked()
+
+
 async def seconds_of(call: Callable[[], Awaitable[object]]) -> float:
     """How long a call takes."""
     begin = time.monotonic()
@@ -29,8 +48,7 @@ async def seconds_of(call: Callable[[], Awaitable[object]]) -> float:
 
 async def test_the_drivers_own_work_wakes_at_once(settings: MySQLConfig, administrator: Administrator) -> None:
     """What a driver enqueues itself wakes its listeners without a poll, however seldom it polls."""
-    slow = MySQLConfig(dsn=settings.dsn, namespace=settings.namespace, poll_interval=60.0)
-    driver = MySQLDriver(slow)
+    driver = MySQLDriver(one_connection(settings, poll_interval=60.0))
     await driver.prepare_storage()
     async with driver, driver.wake_ups.listen(["q"]) as stream:
         hints: list[bool] = []
@@ -40,7 +58,8 @@ async def test_the_drivers_own_work_wakes_at_once(settings: MySQLConfig, adminis
 
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
-            await anyio.sleep(0.05)
+            await waiting(driver)
+            assert hints == []
             begin = time.monotonic()
             await driver.enqueue_many([new_task()])
         assert hints == [True]
@@ -67,27 +86,35 @@ async def test_a_paused_queue_wakes_nobody(driver: MySQLDriver) -> None:
         assert await stream.wait(5.0)
 
 
-async def test_an_idle_listener_looks_less_often(driver: MySQLDriver, administrator: Administrator) -> None:
-    """While nothing comes, a second has about fifty looks, not two hundred."""
-    counted = 0
-    fetch = driver._connected.fetch
+async def test_an_idle_listener_looks_less_often(settings: MySQLConfig, administrator: Administrator) -> None:
+    """While nothing comes, the server is asked at the longest interval, not at the shortest."""
+    driver = MySQLDriver(one_connection(settings, poll_interval=0.001, max_poll_interval=0.25))
+    await driver.prepare_storage()
+    async with driver, driver.wake_ups.listen(["q"]) as stream:
+        await stream.wait(3.0)
+        before = await selects(driver)
+        await stream.wait(2.0)
+        assert 4 <= await selects(driver) - before <= 10
 
-    async def counting(statement: str, /, **values: object) -> object:
-        nonlocal counted
-        counted += statement == "any_ready"
-        return await fetch(statement, **values)  # type: ignore[arg-type]
 
-    driver._connected.fetch = counting  # type: ignore[method-assign, assignment]
-    async with driver.wake_ups.listen(["q"]) as stream:
+async def test_work_makes_a_listener_look_often_again(settings: MySQLConfig, administrator: Administrator) -> None:
+    """Once work has come, the next look is at the shortest interval again."""
+    patient = one_connection(settings, poll_interval=0.02, max_poll_interval=30.0)
+    driver = MySQLDriver(patient)
+    await driver.prepare_storage()
+    async with driver, MySQLDriver(settings) as other, driver.wake_ups.listen(["q"]) as stream:
         await stream.wait(0.5)
-        counted = 0
-        await stream.wait(1.0)
-    assert 5 <= counted <= 60
+        await other.enqueue_many([new_task()])
+        assert await stream.wait(30.0)
+        await driver.reserve(["q"], limit=1, lease=60.0, worker="worker")
+        before = await selects(driver)
+        await stream.wait(0.5)
+        assert await selects(driver) - before >= 4
 
 
 async def test_a_closed_driver_wakes_its_listeners(settings: MySQLConfig, driver: MySQLDriver) -> None:
     """`disconnect()` ends waiting at once, with `DriverClosed`."""
-    other = MySQLDriver(MySQLConfig(dsn=settings.dsn, namespace=settings.namespace, poll_interval=60.0))
+    other = MySQLDriver(one_connection(settings, poll_interval=60.0))
     await other.connect()
     ended: list[BaseException] = []
 
@@ -100,6 +127,6 @@ async def test_a_closed_driver_wakes_its_listeners(settings: MySQLConfig, driver
 
     async with anyio.create_task_group() as group:
         group.start_soon(wait)
-        await anyio.sleep(0.05)
+        await waiting(other)
         assert await seconds_of(other.disconnect) < 5
     assert len(ended) == 1
