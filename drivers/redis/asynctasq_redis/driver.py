@@ -36,7 +36,7 @@ from asynctasq_redis.connection_pool import ConnectionPool
 from asynctasq_redis.pausing import RedisPausing
 from asynctasq_redis.receipts import key_and_nonce, new_nonce
 from asynctasq_redis.script_library import Script, installed_scripts
-from asynctasq_redis.script_runner import ScriptRunner
+from asynctasq_redis.script_runner import MOST_NAMES, ScriptRunner, slices
 from asynctasq_redis.server_report import ServerReport, check_version, findings, read_report
 from asynctasq_redis.settings import RedisConfig
 from asynctasq_redis.task_arguments import enqueue_arguments, plain_task_arguments, settle_arguments
@@ -127,7 +127,7 @@ class RedisDriver(Driver):
 
     def _traits(self, report: ServerReport) -> DriverTraits:
         guarantees = {Guarantee.STRICT_ORDER, Guarantee.EXACT_STATS, Guarantee.SHARED_BETWEEN_PROCESSES}
-        if report.has_aof:
+        if report.is_durable:
             guarantees.add(Guarantee.DURABLE)
         return DriverTraits(
             guarantees=frozenset(guarantees),
@@ -184,9 +184,16 @@ class RedisDriver(Driver):
         return EnqueueOutcome(accepted=False, existing_id=task.id) if reply == b"D" else None
 
     async def _reserve(self, queues: Sequence[str], *, limit: int, lease: float, worker: str) -> list[Delivery]:
-        nonce, ticks = new_nonce(), max(1, ticks_of(lease))
-        reply = await self._scripts.run_durably("reserve", (limit, ticks, worker, nonce, *queues))
-        return records.deliveries(reply, tuple(queues), nonce, seconds_of(ticks))
+        ticks = max(1, ticks_of(lease))
+        delivered: list[Delivery] = []
+        for names in slices(queues, MOST_NAMES):
+            nonce = new_nonce()
+            arguments = (limit - len(delivered), ticks, worker, nonce, *names)
+            is_full, *groups = await self._scripts.run_durably("reserve", arguments)
+            delivered += records.deliveries(groups, names, nonce, seconds_of(ticks))
+            if is_full:
+                break
+        return delivered
 
     async def _settle_many(self, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
         reply: bytes = await self._scripts.run_durably("settle", settle_arguments(settlements))
@@ -195,7 +202,7 @@ class RedisDriver(Driver):
     async def _extend_many(self, receipts: Sequence[Receipt], *, lease: float) -> list[ExtendOutcome]:
         keys, nonces = zip(*map(key_and_nonce, receipts), strict=True)
         ticks = max(1, ticks_of(lease))
-        reply = await self._scripts.run("extend", (len(receipts), ticks, *keys, *nonces))
+        reply = await self._scripts.run_durably("extend", (len(receipts), ticks, *keys, *nonces))
         return [
             _STALE_EXTENSION
             if left < 0
@@ -228,9 +235,8 @@ class RedisDriver(Driver):
 
     async def _get_tasks(self, ids: Sequence[str]) -> dict[str, TaskRecord]:
         found: dict[str, TaskRecord] = {}
-        for start in range(0, len(ids), _IDS_PER_READ):
-            keys = [key_of(task_id) for task_id in ids[start : start + _IDS_PER_READ]]
-            for fields in await self._scripts.run("get", keys):
+        for some in slices(ids, _IDS_PER_READ):
+            for fields in await self._scripts.run("get", [key_of(task_id) for task_id in some]):
                 record = records.task_record(fields)
                 found[record.id] = record
         return found

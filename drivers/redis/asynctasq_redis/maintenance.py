@@ -36,10 +36,12 @@ async def queue_stats(scripts: ScriptRunner, queues: Sequence[str] | None) -> di
 
 async def _stats_of(scripts: ScriptRunner, queues: Sequence[str]) -> dict[str, QueueStats]:
     stats: dict[str, QueueStats] = {}
-    for start in range(0, len(queues), _QUEUES_PER_SLICE):
-        names = queues[start : start + _QUEUES_PER_SLICE]
-        rows = await scripts.run("stats", names)
-        stats |= {name: queue_statistics(row) for name, row in zip(names, rows, strict=True)}
+    done = 0
+    while done < len(queues):
+        names = queues[done : done + _QUEUES_PER_SLICE]
+        rows = await scripts.run("stats", names)  # of the first ones, if there was much to look at
+        stats |= {name: queue_statistics(row) for name, row in zip(names, rows, strict=False)}
+        done += len(rows)
     return stats
 
 

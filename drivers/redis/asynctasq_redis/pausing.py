@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from asynctasq.driver_api import Driver, check_identifiers
 from asynctasq_redis.maintenance import paused_queue_names
-from asynctasq_redis.script_runner import ScriptRunner
+from asynctasq_redis.script_runner import MOST_NAMES, ScriptRunner, slices
 
 
 class RedisPausing:
@@ -30,5 +30,5 @@ class RedisPausing:
     async def _run(self, script: str, queues: Sequence[str]) -> None:
         self._driver.check_open()
         check_identifiers("queue", queues)
-        if queues:
-            await self._scripts.run_durably(script, tuple(queues))
+        for names in slices(queues, MOST_NAMES):
+            await self._scripts.run_durably(script, names)

@@ -33,7 +33,7 @@ def _text(stored: bytes) -> str:
 
 
 def deliveries(reply: list[Any], queues: tuple[str, ...], nonce: str, lease: float) -> list[Delivery]:
-    """The reply of `reserve.lua`."""
+    """The reply of `reserve.lua` but for its first field."""
     delivered: list[Delivery] = []
     moments: dict[int, Any] = {}  # tasks of one batch were accepted in one instant
     for group_at in range(0, len(reply), 3):

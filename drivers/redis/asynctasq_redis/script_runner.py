@@ -1,6 +1,6 @@
 """Runs the scripts of one namespace."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from redis.exceptions import NoScriptError
@@ -8,6 +8,15 @@ from redis.exceptions import NoScriptError
 from asynctasq.driver_api import DriverUnavailable
 from asynctasq_redis.connection_pool import Command, ConnectionPool
 from asynctasq_redis.script_library import Script
+
+MOST_NAMES = 500
+"""Queues in one script's arguments: few enough for Lua's stack, and for a server that others are waiting for."""
+
+
+def slices(names: Sequence[str], most: int) -> Iterator[tuple[str, ...]]:
+    """The names in order, at most so many at a time."""
+    for start in range(0, len(names), most):
+        yield tuple(names[start : start + most])
 
 
 class ScriptRunner:

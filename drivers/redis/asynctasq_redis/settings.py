@@ -49,7 +49,8 @@ class RedisConfig(DriverSettings, frozen=True, kw_only=True):
     warmup_connections: Annotated[int, Meta(ge=0)] = 0
     """How many connections `connect()` opens at once."""
     wait_aof: bool = False
-    """Answer a call only when its effects are in the server's append-only file on disk (WAITAOF, Redis 7.2)."""
+    """Answer a call only when the server says that its effects are on disk (WAITAOF, Redis 7.2). With `appendfsync
+    always` they are without being asked."""
     max_payload_bytes: Annotated[int, Meta(ge=1, le=67_108_864)] = 262_144
     dead_retention: Annotated[float, Meta(ge=0, le=315_360_000)] | None = None
     """Seconds that a dead task is kept; None is for ever."""

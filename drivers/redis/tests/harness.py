@@ -95,7 +95,7 @@ class RedisHarness(DriverHarness):
 class AofRedisHarness(RedisHarness):
     """A private server that keeps what it acknowledged, and is killed to prove it."""
 
-    kind = ", append-only file"
+    kind = ", appendfsync always"
     expected_traits = RedisHarness.expected_traits | {"durable"}
 
     def __init__(self) -> None:

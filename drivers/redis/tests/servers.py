@@ -102,6 +102,13 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    def end(self) -> None:
+        """Tell it to end, and wait until it has."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait()
+        self._process = None
+
     def freeze(self) -> None:
         """Let it hold its connections and say nothing."""
         assert self._process is not None

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- ARGV: limit, lease in ticks, worker, 12 characters that are new with every call, queues.
--- Returns {queue index from 0, priority, {key, body, attempt, enqueued, ...}, ...}.
+-- Returns {1 if it stopped before it had looked at every queue, else 0,
+--          queue index from 0, priority, {key, body, attempt, enqueued, ...}, ...}.
 --#include clock.lua
 --#include keys.lua
 --#include layout.lua
@@ -16,7 +17,7 @@ local MOST_BYTES = 8388608  -- of bodies in one reply
 local MOST_ENDED = 200      -- tasks ended by time that one call clears away
 local ended, bytes, taken = 0, 0, 0
 local delivery = pack('<I6I6', lease_end, now) .. receipt .. pack('Bc0', #worker, worker)
-local found = {}
+local found = { 0 }
 
 -- The next members of a priority: waiting tasks that are due and lapsed leases, merged by time and sequence.
 local function next_members(key, zone, number)
@@ -133,4 +134,5 @@ for index, queue in ipairs(queues) do
     zone = zone + 2
   end
 end
+if is_full() then found[1] = 1 end
 return found
