@@ -122,9 +122,14 @@ class ConnectionPool:
         while self._idle:
             connection = self._idle.pop()
             self._in_use.add(connection)
-            if connection.is_connected and not await is_stale(connection):
+            is_usable = False
+            try:
+                is_usable = connection.is_connected and not await is_stale(connection)
+            finally:  # redis-py before 8 waits there, so that a cancelled call may end there
+                if not is_usable:
+                    await self._discard(connection, server_failed=False)
+            if is_usable:
                 return connection
-            await self._discard(connection, server_failed=False)
         return await self._new_connection()
 
     async def _new_connection(self) -> NativeConnection:

@@ -91,6 +91,7 @@ ALWAYS: tuple[_Row, ...] = (
         DriverUnavailable,
         "Redis refuses commands at the moment",
     ),
+    (_code("WAITAOF"), DriverUnavailable, "Redis has no append-only file any more, and can't confirm the change"),
     (_kind(native.MaxConnectionsError), DriverUnavailable, "all connections are in use"),
     (_kind(native.TimeoutError, TimeoutError), DriverUnavailable, "Redis did not answer in time"),
     (_kind(native.ConnectionError, OSError, EOFError), DriverUnavailable, "the connection to Redis failed"),

@@ -67,7 +67,7 @@ def packed_command(command: tuple[Any, ...]) -> bytes:
 
 def moved_address(error: MovedError) -> tuple[str, int]:
     """Host and port of the node that has the slot now; the host may be empty."""
-    host: Any = getattr(error, "host")  # noqa: B009 - the attribute has no type
+    host: Any = vars(error)["host"]  # the attribute has no type
     return str(host), error.port
 
 

@@ -4,6 +4,7 @@ import datetime
 import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -60,8 +61,8 @@ def tls_port(certificate: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
         yield server.port
 
 
-def _settings(port: int, namespace: str, **options: object) -> RedisConfig:
-    return RedisConfig(url=f"rediss://127.0.0.1:{port}/0", namespace=namespace, **options)  # type: ignore[arg-type]
+def _settings(port: int, namespace: str, **options: Any) -> RedisConfig:
+    return RedisConfig(url=f"rediss://127.0.0.1:{port}/0", namespace=namespace, **options)
 
 
 @pytest.mark.anyio

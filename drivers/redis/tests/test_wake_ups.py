@@ -2,7 +2,10 @@
 
 import anyio
 import pytest
+from asynctasq_redis.addresses import address_of
+from asynctasq_redis.connection_pool import ConnectionPool
 from asynctasq_redis.driver import RedisDriver
+from asynctasq_redis.script_library import installed_scripts
 from asynctasq_redis.script_runner import ScriptRunner
 from asynctasq_redis.settings import RedisConfig
 from asynctasq_redis.wake_ups import RedisWakeUps
@@ -76,8 +79,10 @@ async def _listen_until_killed(wake_ups: WakeUps, server: RedisServer) -> None:
 async def test_a_silent_server_is_noticed(server: RedisServer) -> None:
     """A server that is frozen, or behind a wire that was cut, is asked after a while and found out."""
     server.start()
-    async with RedisDriver(RedisConfig(url=server.url)) as driver:
-        scripts: ScriptRunner = driver._scripts  # pyright: ignore[reportPrivateUsage]
+    settings = RedisConfig(url=server.url)
+    async with RedisDriver(settings) as driver:
+        pool = ConnectionPool(address_of(settings, "key"), max_connections=1, command_timeout=5)
+        scripts = ScriptRunner(installed_scripts(), pool, "prefix:")
         async with RedisWakeUps(driver, scripts, quiet_time=0.1).listen(["q"]) as stream:
             assert not await stream.wait(0.5)  # a server that answers is no failure
             server.freeze()
