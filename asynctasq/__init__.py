@@ -27,12 +27,39 @@ if TYPE_CHECKING:
     from asynctasq.contract.events import WorkerEvent as WorkerEvent
     from asynctasq.contract.serializer import Serializer
     from asynctasq.errors import AsyncTasqError as AsyncTasqError
+    from asynctasq.errors import AttemptsExhausted as AttemptsExhausted
+    from asynctasq.errors import ConfigurationError as ConfigurationError
+    from asynctasq.errors import DefinitionError as DefinitionError
+    from asynctasq.errors import DeserializationError as DeserializationError
     from asynctasq.errors import Discard as Discard
+    from asynctasq.errors import DriverClosed as DriverClosed
+    from asynctasq.errors import DriverError as DriverError
+    from asynctasq.errors import DriverNotFound as DriverNotFound
+    from asynctasq.errors import DriverUnavailable as DriverUnavailable
+    from asynctasq.errors import IncompatiblePlugin as IncompatiblePlugin
+    from asynctasq.errors import InvalidArgument as InvalidArgument
+    from asynctasq.errors import LeaseLost as LeaseLost
+    from asynctasq.errors import PayloadTooLarge as PayloadTooLarge
+    from asynctasq.errors import PluginConflict as PluginConflict
+    from asynctasq.errors import PluginInvalid as PluginInvalid
+    from asynctasq.errors import PluginLoadFailed as PluginLoadFailed
+    from asynctasq.errors import QueueFull as QueueFull
+    from asynctasq.errors import ReservedParameterName as ReservedParameterName
     from asynctasq.errors import ResultNotKept as ResultNotKept
     from asynctasq.errors import ResultNotReady as ResultNotReady
+    from asynctasq.errors import ResultTooLarge as ResultTooLarge
     from asynctasq.errors import RetryLater as RetryLater
+    from asynctasq.errors import RunningEventLoop as RunningEventLoop
+    from asynctasq.errors import SerializationError as SerializationError
+    from asynctasq.errors import StorageMissing as StorageMissing
+    from asynctasq.errors import StorageTooNew as StorageTooNew
     from asynctasq.errors import TaskCancelled as TaskCancelled
+    from asynctasq.errors import TaskError as TaskError
     from asynctasq.errors import TaskFailed as TaskFailed
+    from asynctasq.errors import TaskTimedOut as TaskTimedOut
+    from asynctasq.errors import TransactionAborted as TransactionAborted
+    from asynctasq.errors import UnknownOption as UnknownOption
+    from asynctasq.errors import UnknownTask as UnknownTask
     from asynctasq.memory.settings import MemoryConfig as MemoryConfig
     from asynctasq.monitoring.emitters import EventEmitter as EventEmitter
     from asynctasq.monitoring.emitters import EventRegistry as EventRegistry

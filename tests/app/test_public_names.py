@@ -1,8 +1,12 @@
 """The names that applications import from the package."""
 
+import ast
+from pathlib import Path
+
 import pytest
 
 import asynctasq
+from asynctasq import errors
 from asynctasq.public_names import HOMES, REFUSED
 
 
@@ -11,6 +15,29 @@ def test_every_public_name_exists(name: str) -> None:
     """Whatever the table promises can be imported, and shows in dir()."""
     assert getattr(asynctasq, name) is not None
     assert name in dir(asynctasq)
+
+
+def test_every_error_can_be_caught_by_a_public_name() -> None:
+    """An application never has to import from below the package."""
+    raised = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+    assert raised - set(HOMES) == {"NeedsLoading", "TaskSignal"}  # what the core tells itself, and a base
+
+
+def test_type_checkers_know_what_the_table_promises() -> None:
+    """The lazy names and the static ones are the same; the terminal's are another library's."""
+    tree = ast.parse(Path(asynctasq.__file__).read_text())
+    guarded = [node for node in tree.body if isinstance(node, ast.If)]
+    static = {
+        alias.asname
+        for block in guarded
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname is not None
+    }
+    other_names = {"BaseSerializer", "MsgspecSerializer"}
+    terminal = {"Console", "Panel", "Syntax", "Table", "console", "print"}
+    assert static - {"MemoryConfig"} == set(HOMES) - other_names - terminal
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
