@@ -129,6 +129,18 @@ async def test_forgetting_is_bounded(path: Path, driver: SQLiteDriver) -> None:
             assert connection.execute(in_namespace(f"SELECT count(*) FROM {table}", "asynctasq")).fetchone() == (0,)
 
 
+@pytest.mark.parametrize("every", [1, 2, 50])
+async def test_forgetting_takes_exactly_what_is_due(path: Path, driver: SQLiteDriver, every: int) -> None:
+    """Whether what is due lies together or scattered among what is not: that and nothing else is forgotten."""
+    tasks = [new_task(remember_for=60.0 if number % every == 0 else 1000.0) for number in range(300)]
+    await driver.enqueue_many(tasks)
+    await driver.settle_many(completions(await take(driver, 1000)))
+    shift_time(path, "asynctasq", 61)
+    assert (await driver.maintain(limit=1000)).removed == 300 // every
+    known = [not outcome.accepted for outcome in await driver.enqueue_many(tasks)]
+    assert known == [number % every != 0 for number in range(300)]
+
+
 async def test_nothing_stays_behind(path: Path, driver: SQLiteDriver) -> None:
     """Whatever a task had, all of it is gone once it is forgotten."""
     failure = Failure(type="E", message="m")

@@ -1,0 +1,1 @@
+DELETE FROM ns_task WHERE seq BETWEEN ?1 AND ?2
