@@ -15,9 +15,17 @@ _NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 
-def diagnose(settings: SQLiteConfig, path: str) -> list[Finding]:
-    """The findings for one database file. Reads file names and sizes only."""
-    return [*_old_sqlite(sqlite3.sqlite_version_info), *_settings(settings), *_large_log(path), *_file_system(path)]
+_MOUNTS = "/proc/self/mounts"
+
+
+def diagnose(settings: SQLiteConfig, path: str, *, mounts: str = _MOUNTS) -> list[Finding]:
+    """The findings for one database file. Reads file names and sizes only. `mounts`: the system's list of mounts."""
+    return [
+        *_old_sqlite(sqlite3.sqlite_version_info),
+        *_settings(settings),
+        *_large_log(path),
+        *_file_system(path, mounts),
+    ]
 
 
 def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
@@ -65,8 +73,8 @@ def _large_log(path: str) -> Iterator[Finding]:
         )
 
 
-def _file_system(path: str) -> Iterator[Finding]:
-    kind = _file_system_of(path)
+def _file_system(path: str, mounts: str) -> Iterator[Finding]:
+    kind = file_system_of(path, mounts)
     if kind in _NETWORK_FILE_SYSTEMS:
         yield Finding(
             code="sqlite_network_file_system",
@@ -77,11 +85,11 @@ def _file_system(path: str) -> Iterator[Finding]:
         )
 
 
-def _file_system_of(path: str) -> str | None:
+def file_system_of(path: str, mounts: str = _MOUNTS) -> str | None:
     """The type of the file system, where the system tells: that of the longest mount point above the file."""
     try:
-        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as mounts:
-            lines = [line.split(" ") for line in mounts]
+        with open(mounts, encoding="utf-8", errors="surrogateescape") as listed:
+            lines = [line.split(" ") for line in listed]
     except OSError:
         return None
     real = os.path.realpath(path)

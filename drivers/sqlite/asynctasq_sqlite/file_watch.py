@@ -7,7 +7,8 @@ import asyncio
 import ctypes
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Protocol
 
@@ -37,29 +38,39 @@ class FileWatch(Protocol):
         """After how long to ask again, for a watch that `signal_changes` does not help."""
         ...
 
-    def signal_changes(self, signal: Callable[[], None] | None) -> None:
-        """Call `signal` on the running event loop when there is a change to take; None: no longer."""
-        ...
-
-    def close(self) -> None:
-        """Stop watching."""
+    def signalling(self, signal: Callable[[], None]) -> AbstractContextManager[None]:
+        """Within, `signal` is called on the running event loop when there is a change to take, if the watch can."""
         ...
 
 
-def watch_file(path: str, *, notified: bool, poll_interval: float) -> FileWatch:
+@contextmanager
+def watch_file(path: str, *, notified: bool, poll_interval: float) -> Generator[FileWatch, None, None]:
     """A watch on `path`, by the best means that there is.
 
     Raises:
         OSError: there is no such file.
     """
-    if notified and (inotify := _inotify()) is not None:
-        try:
-            return _NotifiedWatch(inotify, path)
-        except FileNotFoundError:
-            raise
-        except OSError:  # the system's limit of watches is reached
-            return _PollingWatch(path, poll_interval)
-    return _PollingWatch(path, poll_interval)
+    descriptor = _open_inotify(path) if notified else None
+    if descriptor is None:
+        yield _PollingWatch(path, poll_interval)
+        return
+    try:
+        yield _NotifiedWatch(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def _open_inotify(path: str) -> int | None:
+    """A descriptor that is readable once the file was written to; None: the system offers none, or none any more."""
+    inotify = _inotify()
+    if inotify is None:
+        return None
+    try:
+        return inotify.open(path)
+    except FileNotFoundError:
+        raise
+    except OSError:  # the system's limit of watches is reached
+        return None
 
 
 class _Inotify:
@@ -99,9 +110,9 @@ def _inotify() -> _Inotify | None:
 class _NotifiedWatch:
     """The kernel tells."""
 
-    def __init__(self, inotify: _Inotify, path: str) -> None:
+    def __init__(self, descriptor: int, path: str) -> None:
+        self._descriptor = descriptor
         self._path = path
-        self._descriptor = inotify.open(path)
 
     def take_change(self) -> bool:
         try:
@@ -119,15 +130,14 @@ class _NotifiedWatch:
     def seconds_to_next_look(self) -> float:
         return float("inf")
 
-    def signal_changes(self, signal: Callable[[], None] | None) -> None:
+    @contextmanager
+    def signalling(self, signal: Callable[[], None]) -> Generator[None, None, None]:
         loop = asyncio.get_running_loop()
-        if signal is None:
+        loop.add_reader(self._descriptor, signal)
+        try:
+            yield
+        finally:
             loop.remove_reader(self._descriptor)
-        else:
-            loop.add_reader(self._descriptor, signal)
-
-    def close(self) -> None:
-        os.close(self._descriptor)
 
 
 class _PollingWatch:
@@ -158,8 +168,5 @@ class _PollingWatch:
         self._pause = min(pause * _SLOWER, self._interval)
         return pause
 
-    def signal_changes(self, signal: Callable[[], None] | None) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
+    def signalling(self, signal: Callable[[], None]) -> AbstractContextManager[None]:
+        return nullcontext()

@@ -26,11 +26,11 @@ class Wanted(Struct, frozen=True, kw_only=True):
     older_than: int | None
 
 
-def read_place(after: str | None) -> int:
+def read_place(after: object) -> int:
     """The seq behind which a page begins."""
     if after is None:
         return 0
-    if not isinstance(after, str) or _is_place(after) is None:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(after, str) or _is_place(after) is None:
         raise InvalidArgument(f"after is {after!r:.80}; wanted the `after` of a page of this driver, or None")
     return int(after)
 

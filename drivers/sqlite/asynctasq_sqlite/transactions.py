@@ -140,7 +140,7 @@ class _AsyncBound:
 
     async def _run(self, work: Callable[[Session], T]) -> T:
         # Public methods would run statement by statement, with other tasks' statements and cancellation in between.
-        execute: Any = getattr(self._connection, "_execute")  # noqa: B009
+        execute: Any = getattr(self._connection, "_execute", None)
         raw: Any = getattr(self._connection, "_conn", None)
         try:
             return await execute(self._guest.run, raw, work)  # cancelled: it is carried out nevertheless, as a whole

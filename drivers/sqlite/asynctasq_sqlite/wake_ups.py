@@ -6,7 +6,7 @@ woken before the commit, and is not woken by the work of other queues.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
 
 import anyio
 import anyio.lowlevel
@@ -127,14 +127,9 @@ class SQLiteWakeUpStream:
 
     async def _rest(self, seconds: float) -> None:
         is_notified = not self._has_news or anyio.current_time() >= self._look_until
-        if is_notified:
-            self._watch.signal_changes(self._signal.set)
-        try:
+        with self._watch.signalling(self._signal.set) if is_notified else nullcontext():
             with anyio.move_on_after(seconds):
                 await self._signal.wait()
-        finally:
-            if is_notified:
-                self._watch.signal_changes(None)
         if self._signal.is_set():
             self._signal = anyio.Event()
 
@@ -161,18 +156,17 @@ class SQLiteWakeUps:
         store = self._open_store()
         check_identifiers("queue", queues)
         log = f"{store.path}-wal"
-        try:
-            watch = watch_file(log, notified=self._settings.watch_files, poll_interval=self._settings.poll_interval)
-        except OSError as error:
-            raise DriverUnavailable(f"{log!r} can't be watched: {error}") from error
-        stream = SQLiteWakeUpStream(self._open_store, queues, watch)
-        self._streams.add(stream)
-        try:
+        with ExitStack() as stack:
+            settings = self._settings
+            watch = watch_file(log, notified=settings.watch_files, poll_interval=settings.poll_interval)
+            try:
+                stream = SQLiteWakeUpStream(self._open_store, queues, stack.enter_context(watch))
+            except OSError as error:
+                raise DriverUnavailable(f"{log!r} can't be watched: {error}") from error
+            self._streams.add(stream)
+            stack.callback(self._streams.discard, stream)
             await stream.begin()
             yield stream
-        finally:
-            self._streams.discard(stream)
-            watch.close()
 
     def tell(self, queues: frozenset[str]) -> None:
         """Ready work of this driver's own was committed."""

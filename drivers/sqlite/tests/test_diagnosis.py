@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asynctasq_sqlite import diagnosis
-from asynctasq_sqlite.diagnosis import has_wal_reset_bug
+from asynctasq_sqlite import SQLiteConfig
+from asynctasq_sqlite.diagnosis import LARGE_LOG, diagnose, file_system_of, has_wal_reset_bug
 
 pytestmark = pytest.mark.anyio
 
@@ -42,16 +42,25 @@ async def test_a_store_in_order_has_no_findings(open_driver: Callable[..., Any])
     assert await codes(await open_driver()) == set()
 
 
-async def test_what_should_be_changed_is_found(
-    open_driver: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, path: Path
-) -> None:
+def test_what_should_be_changed_is_found(tmp_path: Path) -> None:
     """Relaxed durability, a log that does not shrink, and a network file system."""
-    driver = await open_driver(synchronous="normal")
-    monkeypatch.setattr(diagnosis, "LARGE_LOG", 0)
-    monkeypatch.setattr(diagnosis, "_file_system_of", lambda _: "nfs4")
-    assert await codes(driver) == {"sqlite_synchronous_normal", "sqlite_large_log", "sqlite_network_file_system"}
+    path, mounts = tmp_path / "queue.db", tmp_path / "mounts"
+    mounts.write_text(f"/dev/sda1 / ext4 rw 0 0\nserver:/export {tmp_path} nfs4 rw 0 0\n")
+    with path.with_name("queue.db-wal").open("wb") as log:
+        log.truncate(LARGE_LOG + 1)
+    found = diagnose(SQLiteConfig(synchronous="normal"), str(path), mounts=str(mounts))
+    assert {finding.code for finding in found} - {"sqlite_wal_reset_bug"} == {
+        "sqlite_synchronous_normal",
+        "sqlite_large_log",
+        "sqlite_network_file_system",
+    }
 
 
-def test_the_file_system_is_found(path: Path) -> None:
-    """The mount with the longest name above the file decides."""
-    assert diagnosis._file_system_of("/proc/self/status") in ("proc", None)
+def test_the_file_system_is_found(tmp_path: Path) -> None:
+    """The mount with the longest name above the file decides; a name with a blank is read as the system writes it."""
+    mounts = tmp_path / "mounts"
+    mounts.write_text("none / ext4 rw 0 0\nnone /data nfs rw 0 0\nnone /data/my\\040disk xfs rw 0 0\n")
+    assert file_system_of("/data/my disk/queue.db", str(mounts)) == "xfs"
+    assert file_system_of("/data/my/queue.db", str(mounts)) == "nfs"
+    assert file_system_of("/database/queue.db", str(mounts)) == "ext4"
+    assert file_system_of("/data/queue.db", str(tmp_path / "none")) is None

@@ -103,7 +103,7 @@ async def test_a_thread_that_is_faster_than_its_callers(driver: SQLiteDriver, mo
     monkeypatch.setattr(writer, "_loop", _SlowLoop(writer, release))
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(writer._connection._execute, release.wait, 5)  # type: ignore[attr-defined]
+            tasks.start_soon(writer._connection._execute, release.wait, 5)
             tasks.start_soon(enqueue)
             tasks.start_soon(enqueue)
     assert accepted == [True, True]

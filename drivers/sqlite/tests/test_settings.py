@@ -48,7 +48,7 @@ def test_url_with_a_host_is_refused() -> None:
 def test_what_cannot_work_is_refused(fields: dict[str, object], message: str) -> None:
     """Settings that contradict each other are refused when they are made."""
     with pytest.raises(ConfigurationError, match=message):
-        SQLiteConfig(**fields)  # pyright: ignore[reportArgumentType]
+        SQLiteConfig(**fields)
 
 
 def test_settings_are_read_from_text() -> None:

@@ -88,5 +88,6 @@ async def test_a_file_that_is_gone(open_driver: Callable[..., Any], path: Path) 
 def test_a_file_that_never_was(tmp_path: Path) -> None:
     """Watching what is not there fails at once, either way."""
     for notified in (True, False):
-        with pytest.raises(FileNotFoundError):
-            watch_file(str(tmp_path / "none"), notified=notified, poll_interval=0.05)
+        watch = watch_file(str(tmp_path / "none"), notified=notified, poll_interval=0.05)
+        with pytest.raises(FileNotFoundError), watch:
+            pass
