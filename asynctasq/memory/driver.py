@@ -36,7 +36,7 @@ from asynctasq.memory import delivering, enqueueing, looking, managing, settling
 from asynctasq.memory.pausing import MemoryPausing
 from asynctasq.memory.store import MemoryStore
 from asynctasq.memory.stores import stores
-from asynctasq.memory.ticks import TICK, datetime_of
+from asynctasq.memory.ticks import TICK, datetime_of, ticks_of_duration
 from asynctasq.memory.wake_ups import MemoryWakeUps
 from asynctasq.memory.worker_reports import MemoryWorkerReports
 
@@ -49,6 +49,7 @@ class MemoryDriver(Driver):
 
     The store is made by the first driver that connects: it runs by that driver's `clock` (seconds since 1970), and
     keeps dead letters for that driver's `dead_retention` (seconds; None: until they are replayed, deleted or purged).
+    A later driver takes both as they are; one that brings others is refused by `connect()`.
     Nothing is durable, and nothing is shared with other processes.
 
     Raises:
@@ -96,6 +97,12 @@ class MemoryDriver(Driver):
             raise ConfigurationError(
                 f"the memory store of namespace {self._namespace!r} runs by another clock than the one given; "
                 "wanted the clock of the driver that connected first, or a namespace of its own"
+            )
+        if self._dead_retention is not None and ticks_of_duration(self._dead_retention) != store.dead_retention:
+            raise ConfigurationError(
+                f"the memory store of namespace {self._namespace!r} keeps dead letters for another time than the "
+                f"dead_retention of {self._dead_retention:g} seconds; wanted that of the driver that connected first, "
+                "or a namespace of its own"
             )
         self._store = store
 

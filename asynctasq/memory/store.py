@@ -24,7 +24,8 @@ class MemoryStore:
 
     def __init__(self, clock: Callable[[], float], *, dead_retention: float | None = None) -> None:
         self.clock = clock
-        self._dead_retention = None if dead_retention is None else ticks_of_duration(dead_retention)
+        self.dead_retention = None if dead_retention is None else ticks_of_duration(dead_retention)
+        """How long a dead letter is kept, in ticks; None: until somebody removes it."""
         self.tasks: dict[str, StoredTask] = {}
         """Every task that has a record, by id."""
         self.receipts: dict[str, StoredTask] = {}
@@ -147,8 +148,8 @@ class MemoryStore:
         if state is TaskState.DEAD:
             queue.dead += 1
             queue.total_dead += 1
-            if self._dead_retention is not None:
-                self.retention.set(stored, at + self._dead_retention)
+            if self.dead_retention is not None:
+                self.retention.set(stored, at + self.dead_retention)
         elif state is TaskState.CANCELLED:
             queue.total_cancelled += 1
             self.retention.set(stored, at + ticks_of_duration(task.remember_for))

@@ -67,6 +67,20 @@ async def test_a_store_has_one_clock(driver: MemoryDriver, namespace: str, clock
         await MemoryDriver(namespace, clock=ManualClock()).connect()
 
 
+async def test_a_store_has_one_dead_retention(namespace: str) -> None:
+    """A driver that says nothing takes the store's; one that wants another is refused, rather than passed over."""
+    async with MemoryDriver(namespace, dead_retention=60.0) as driver:
+        for same in (MemoryDriver(namespace), MemoryDriver(namespace, dead_retention=60.0)):
+            async with same:
+                assert await same.queue_stats() == await driver.queue_stats()
+        with pytest.raises(ConfigurationError, match="for another time than the dead_retention of 61 seconds"):
+            await MemoryDriver(namespace, dead_retention=61.0).connect()
+    drop_store(namespace)
+    async with MemoryDriver(namespace):
+        with pytest.raises(ConfigurationError, match="or a namespace of its own"):
+            await MemoryDriver(namespace, dead_retention=60.0).connect()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
 def test_the_child_of_a_fork_has_stores_of_its_own() -> None:
