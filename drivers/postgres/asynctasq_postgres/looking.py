@@ -48,10 +48,10 @@ def _seq(row: Sequence[int]) -> int:
     return row[0]
 
 
-def _position(after: str | None) -> int:
+def _position(after: object) -> int:
     if after is None:
         return 0
-    if not isinstance(after, str) or _is_position(after) is None:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(after, str) or _is_position(after) is None:
         raise InvalidArgument(f"after is {after!r:.80}; wanted the `after` of a page of this driver, or None")
     return int(after)
 

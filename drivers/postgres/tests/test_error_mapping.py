@@ -96,9 +96,11 @@ def test_in_a_callers_transaction_some_errors_say_more() -> None:
 
 def test_a_wrapped_error_is_looked_into() -> None:
     """SQLAlchemy keeps the client library's error in `orig`."""
-    wrapped = RuntimeError("wrapped")
-    wrapped.orig = Native("40P01")  # type: ignore[attr-defined]
-    assert type(guest_error(wrapped)) is TransactionAborted
+
+    class Wrapped(Exception):
+        orig = Native("40P01")
+
+    assert type(guest_error(Wrapped("wrapped"))) is TransactionAborted
 
 
 def test_no_answer_is_unavailable() -> None:

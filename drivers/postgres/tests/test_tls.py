@@ -73,8 +73,7 @@ async def test_a_trusted_server_is_used(tls_server: tuple[str, Path]) -> None:
         async with driver.wake_ups.listen(["q"]) as stream:
             await driver.enqueue_many([NewTask(id="task", queue="q", name="n", payload=b"x")])
             assert await stream.wait(5)
-            database = driver._connected  # pyright: ignore[reportPrivateUsage]
-            rows = await database.run(
+            rows = await driver._connected.run(
                 lambda connection: connection.fetch(
                     "SELECT bool_and(ssl) FROM pg_stat_ssl NATURAL JOIN pg_stat_activity WHERE application_name = $1",
                     "asynctasq",
