@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from asynctasq_conformance.report.files import read_reports
@@ -94,7 +94,19 @@ def run_one(options: argparse.Namespace) -> int:
     if ran.document is None:
         sys.stderr.write(f"{options.target}: the run ended before there was anything to report\n")
         return NON_CONFORMANT
+    sys.stdout.write(what_a_harness_adds(ran.document["not_shown"]))
     return NON_CONFORMANT if ran.document["verdict"] == "NON_CONFORMANT" else 0
+
+
+def what_a_harness_adds(not_shown: Mapping[str, Sequence[str]]) -> str:
+    """What a driver claims and can't show by its URL alone, and what shows it; "" if there is nothing of the kind."""
+    if not not_shown:
+        return ""
+    wanted = sorted({f"{name}()" for names in not_shown.values() for name in names})
+    return (
+        f"\nA URL alone can't show {' and '.join(not_shown)}, so the verdict is PARTIAL at best. A harness with "
+        f"{' and '.join(wanted)} shows it under pytest: the docstring of DriverHarness says how.\n"
+    )
 
 
 if __name__ == "__main__":

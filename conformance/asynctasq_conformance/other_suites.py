@@ -8,12 +8,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-pytest.register_assert_rewrite("asynctasq_conformance.others", "asynctasq_conformance.subject")
-
-from asynctasq.driver_api import EventSink, Serializer  # noqa: E402
-from asynctasq_conformance.others.serializer_examples import SERIALIZER_EXAMPLES  # noqa: E402
-from asynctasq_conformance.others.sink_examples import SINK_EXAMPLES  # noqa: E402
-from asynctasq_conformance.running import run_on  # noqa: E402
+from asynctasq.driver_api import EventSink, Serializer
+from asynctasq_conformance.others.serializer_examples import SERIALIZER_EXAMPLES
+from asynctasq_conformance.others.sink_examples import SINK_EXAMPLES
+from asynctasq_conformance.running import run_on
 
 
 def _refuse_overriding(cls: type, names: Iterable[str]) -> None:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 SUITE_MARK = "__conformance_suite__"
 PROPERTY = "asynctasq-conformance"
 
+# Said here, because the plugin comes before whatever imports the suite.
+pytest.register_assert_rewrite(
+    *(f"asynctasq_conformance.{name}" for name in ("concurrency", "groups", "model", "others", "subject"))
+)
+
 _GATHERER: pytest.StashKey[Gatherer] = pytest.StashKey()
 
 

@@ -12,19 +12,14 @@ from typing import Any, ClassVar
 import pytest
 
 from asynctasq.driver_api import FEATURE_NAMES, Guarantee
-
-pytest.register_assert_rewrite(
-    "asynctasq_conformance.groups", "asynctasq_conformance.subject", "asynctasq_conformance.model"
-)
-
-from asynctasq_conformance.examples import Example, all_examples  # noqa: E402
-from asynctasq_conformance.harness import DriverHarness  # noqa: E402
-from asynctasq_conformance.model.machine import play_model  # noqa: E402
-from asynctasq_conformance.model.profiles import chosen_profile  # noqa: E402
-from asynctasq_conformance.pytest_plugin import SUITE_MARK  # noqa: E402
-from asynctasq_conformance.report.document import driver_of  # noqa: E402
-from asynctasq_conformance.report.gathering import ABSENT_PREFIX  # noqa: E402
-from asynctasq_conformance.running import NotApplicable, facts_of, run_example  # noqa: E402
+from asynctasq_conformance.examples import Example, all_examples
+from asynctasq_conformance.harness import DriverHarness
+from asynctasq_conformance.model.machine import play_model
+from asynctasq_conformance.model.profiles import chosen_profile, seed_of
+from asynctasq_conformance.pytest_plugin import SUITE_MARK
+from asynctasq_conformance.report.document import driver_of
+from asynctasq_conformance.report.gathering import ABSENT_PREFIX
+from asynctasq_conformance.running import NotApplicable, facts_of, run_example
 
 EXAMPLES = {example.name: example for example in all_examples()}
 MODEL_TEST = "test_the_driver_agrees_with_the_model"
@@ -87,6 +82,7 @@ class SuiteFacts:
             "groups": dict(self.groups),
             "event_loops": [*event_loops_of(self._harness)],
             "profile": chosen_profile(),
+            "seed": seed_of(chosen_profile()),
             "shown_by": {name: shown for name, one in EXAMPLES.items() if (shown := _traits_shown_by(one))},
             **_driver_facts(self._harness),
         }

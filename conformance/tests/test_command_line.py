@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from asynctasq_conformance.command_line import UNREACHABLE, USAGE, main
+from asynctasq_conformance.command_line import UNREACHABLE, USAGE, main, what_a_harness_adds
 
 
 @pytest.mark.slow
@@ -19,6 +19,14 @@ def test_a_driver_is_tested_by_its_url(tmp_path: Path, capfd: pytest.CaptureFixt
     assert report["driver"]["name"] == "MemoryDriver"
     assert report["driver"]["distribution"] == "asynctasq"
     assert report["verdict"] == "CONFORMANT"
+
+
+def test_what_a_url_cannot_show_is_told() -> None:
+    """What is claimed and takes a harness to be shown is named after a run, with the methods that show it."""
+    told = what_a_harness_adds({"durable": ["restart_backend"], "transactions": ["begin_transaction"]})
+    assert "A URL alone can't show durable and transactions" in told
+    assert "begin_transaction() and restart_backend()" in told
+    assert what_a_harness_adds({}) == ""
 
 
 def test_a_driver_that_cannot_be_reached_is_told(capsys: pytest.CaptureFixture[str]) -> None:

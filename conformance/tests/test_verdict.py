@@ -78,10 +78,11 @@ def test_the_order_of_tests_does_not_matter() -> None:
 
 def test_a_report_is_rendered() -> None:
     """Markdown tells the verdict, gaps and failures; the badge the verdict; the table puts drivers side by side."""
-    facts = {"driver": {"name": "Acme"}, "traits": {"features": ["pausing"], "guarantees": []}}
+    facts = {"driver": {"name": "Acme"}, "traits": {"features": ["pausing"], "guarantees": []}, "seed": "derandomised"}
     outcomes = [*ALL_PASSED, outcome(GAP, "stats"), TestOutcome("test_bad", "records", "trio", FAILED)]
     document = document_of(facts, outcomes, profile="quick", event_loops=["asyncio", "trio"])
     text = markdown(document)
+    assert "profile quick (derandomised)" in text
     assert "# Acme: NON_CONFORMANT" in text
     assert "test_more: a reason" in text
     assert "test_bad[trio]" in text

@@ -67,8 +67,9 @@ class Contention:
 
     async def _reserve(self, driver: Driver, worker: str, at: int) -> list[Taken]:
         limit = self.random.randint(1, 4)
-        call = lambda: driver.reserve([QUEUE], limit=limit, lease=self.lease, worker=worker)  # noqa: E731
-        deliveries = await self._maybe(at, call)
+        deliveries = await self._maybe(
+            at, lambda: driver.reserve([QUEUE], limit=limit, lease=self.lease, worker=worker)
+        )
         if deliveries is None:
             self.history.lost_reserves += 1
             return []

@@ -69,16 +69,20 @@ async def test_every_method_is_refused_after_disconnect(subject: Subject) -> Non
 async def test_features_are_refused_after_disconnect(subject: Subject) -> None:
     """After `disconnect()` the methods of a feature raise `DriverClosed` too."""
     driver = await subject.open()
-    pausing, reports = driver.pausing, driver.worker_reports
+    pausing, reports, wake_ups = driver.pausing, driver.worker_reports, driver.wake_ups
     await driver.disconnect()
     if pausing is not None:
-        with raises(DriverClosed):
-            await pausing.pause([QUEUE])
-        with raises(DriverClosed):
-            await pausing.paused_queues()
+        for call in (pausing.pause([QUEUE]), pausing.resume([QUEUE]), pausing.paused_queues()):
+            with raises(DriverClosed):
+                await call
     if reports is not None:
+        for call in (reports.report("worker", b"", ttl=subject.long), reports.reports()):
+            with raises(DriverClosed):
+                await call
+    if wake_ups is not None:
         with raises(DriverClosed):
-            await reports.reports()
+            async with wake_ups.listen([QUEUE]):
+                pass
 
 
 @example("LIF-2")

@@ -6,7 +6,7 @@ import anyio
 
 from asynctasq.driver_api import Complete, MaintenanceReport, TaskState
 from asynctasq_conformance.examples import example
-from asynctasq_conformance.subject import QUEUE, Subject, new_task
+from asynctasq_conformance.subject import QUEUE, Subject, new_id, new_task
 
 
 @example("MNT-1")
@@ -36,6 +36,20 @@ async def test_maintenance_is_bounded_and_says_when_there_is_more(subject: Subje
     assert (report.removed, report.more) == (0, False)
     assert len(await subject.listed(state=TaskState.DEAD)) == 12
     assert (await subject.stats()).total_dead == 12
+
+
+@example("MNT-2")
+async def test_one_call_of_maintenance_does_a_bounded_part_of_it(subject: Subject) -> None:
+    """`maintain(limit)` forgets about `limit` tasks at most, however many are due; without `more` all are forgotten."""
+    ids = [new_id() for _ in range(40)]
+    await subject.accept(*[new_task(id=id, remember_for=subject.brief) for id in ids])
+    await subject.driver.cancel_many(ids)
+    await subject.let_pass(subject.brief)
+    report = await subject.driver.maintain(limit=5)
+    assert report.removed <= 20, f"{report.removed} of 40 tasks were forgotten at once; the limit was 5"
+    if report.more:
+        await subject.maintain(limit=5)
+    await subject.accept(*[new_task(id=id) for id in ids])
 
 
 @example("MNT-3")

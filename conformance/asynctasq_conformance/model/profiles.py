@@ -39,6 +39,11 @@ def chosen_profile() -> str:
     return name
 
 
+def seed_of(name: str) -> str:
+    """Where the random programs of a profile come from: the same ones each time, or others."""
+    return "derandomised" if PROFILES[name].derandomize else "random"
+
+
 def settings_of(name: str, *, seeded: bool = False, shrink: bool = True) -> settings:
     """A profile as hypothesis takes it. The example database is kept for random programs only."""
     profile = PROFILES[name]

