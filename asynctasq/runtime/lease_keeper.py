@@ -41,18 +41,19 @@ class LeaseKeeper:
     def due(self) -> list[Held]:
         """What is to be extended now: held longer than a third of a lease since its lease was last asked for.
 
-        Left out: what is being settled at this moment, what is on its way back after too long a time, and what has
-        reached its visibility timeout.
+        Left out: what is on its way back after too long a time, what has reached its visibility timeout, and what is
+        being settled at this moment, unless that takes so long that its lease would end meanwhile: a blocked event loop
+        may have begun a call that it has not sent.
         """
         now = self._clock()
-        oldest = now - self._lease / 3.0
+        oldest, oldest_in_flight = now - self._lease / 3.0, now - self._lease / 1.5
         due = [
             held for held in self._held.table.copy().values() if held.extended_at <= oldest and now < held.visible_until
         ]
         if not due:
             return due
         in_flight = set(map(id, self._in_flight()))
-        return [held for held in due if id(held) not in in_flight]
+        return [held for held in due if id(held) not in in_flight or held.extended_at <= oldest_in_flight]
 
     async def extend(self, driver: Driver) -> None:
         """Extend what is due.

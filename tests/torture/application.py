@@ -2,7 +2,7 @@
 
 The environment says what is done to the process: `TORTURE_HISTORY` (the folder to write to), `TORTURE_CLOCK` (seconds
 that its wall clock is wrong by), `TORTURE_PAGES` (a file that holds a limit of SQLite pages),
-`TORTURE_MUTANT` (a mistake).
+`TORTURE_SILENCE` (it hears of no new work), `TORTURE_MUTANT` (a mistake).
 """
 
 import functools
@@ -20,7 +20,7 @@ from asynctasq import current_task, task
 from tests.torture.history import BodyEnded, BodyStarted, History
 from tests.torture.recording import record_driver_calls, record_looks
 from tests.torture.worker_mutants import MUTANTS
-from tests.torture.wrong_environments import limit_pages, shift_wall_clock
+from tests.torture.wrong_environments import limit_pages, lose_wake_ups, shift_wall_clock
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,6 +34,8 @@ record_driver_calls(history)
 record_looks(history)
 if "TORTURE_CLOCK" in os.environ:
     shift_wall_clock(float(os.environ["TORTURE_CLOCK"]))
+if "TORTURE_SILENCE" in os.environ:
+    lose_wake_ups()
 if "TORTURE_PAGES" in os.environ:
     limit_pages(Path(os.environ["TORTURE_PAGES"]))
 if "TORTURE_MUTANT" in os.environ:

@@ -110,6 +110,8 @@ def _two_ends(story: TaskStory, record: TaskRecord | None) -> Found:
         yield "C3", "it is completed, and nobody sent a Complete"
     if record.state is TaskState.COMPLETED and not story.starts:
         yield "C3", "it is completed, and its body never ran"
+    elif record.state is TaskState.COMPLETED and not story.returns:
+        yield "C3", "it is completed, and its body never returned"
 
 
 def _too_many_starts(story: TaskStory, limit: int | None) -> Found:

@@ -113,6 +113,11 @@ async def wrong_clocks(scene: Scene) -> None:
     await _until_said(scene, "F12", "the wall clock is wrong by")
 
 
+async def lost_wake_ups(scene: Scene) -> None:
+    """F22: the plan's environments let no worker hear of new work; they poll."""
+    await _until_said(scene, "F22", "wake-ups are lost")
+
+
 async def twins(scene: Scene) -> None:
     """F18: the plan's environments give two workers the same id."""
     await _until_said(scene, "F18", "worker twin serves")

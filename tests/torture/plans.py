@@ -7,6 +7,7 @@ from tests.torture.faults import (
     kill_often,
     kill_workers,
     lock_store,
+    lost_wake_ups,
     roll_workers,
     twins,
     wrong_clocks,
@@ -20,7 +21,7 @@ PLANS: dict[str, Plan] = {
         Plan(name="rolling", faults={"F2": roll_workers}, tasks=800, workers=3, lease=2.5, leases_hold=True),
         Plan(
             name="zombies",
-            faults={"F3": freeze_workers, "F12": wrong_clocks, "F18": twins, "F21": blocked_loops},
+            faults={"F3": freeze_workers, "F12": wrong_clocks, "F18": twins},
             tasks=800,
             workers=3,
             environments=(
@@ -28,7 +29,18 @@ PLANS: dict[str, Plan] = {
                 {"TORTURE_CLOCK": "3600", "ASYNCTASQ_WORKER_WORKER_ID": "twin"},
                 {"TORTURE_CLOCK": "-3600", "ASYNCTASQ_WORKER_WORKER_ID": "twin"},
             ),
-            kinds=("blocking", "process", "crowd"),
+            kinds=("process", "crowd"),
+        ),
+        Plan(
+            name="blocked",
+            faults={"F21": blocked_loops, "F22": lost_wake_ups},
+            kinds=("blocking",),
+            workers=2,
+            tasks=200,
+            seconds=3.0,
+            lease=2.0,
+            runs_once=True,
+            environments=({"TORTURE_SILENCE": "1"},),
         ),
         Plan(
             name="eight",

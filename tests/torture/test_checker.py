@@ -8,7 +8,7 @@ import pytest
 
 from asynctasq.driver_api import TaskRecord, TaskState
 from tests.torture.checker import Evidence, check
-from tests.torture.history import BodyStarted, CallBegan, CallEnded, Fact, LeaseLookedAt
+from tests.torture.history import BodyEnded, BodyStarted, CallBegan, CallEnded, Fact, LeaseLookedAt
 from tests.torture.timeline import build_timeline
 
 LEASE = 2.0
@@ -47,6 +47,7 @@ class Story:
         if looked is not None:
             self.facts.append(LeaseLookedAt(looked, task, attempt, worker))
         self.facts.append(BodyStarted(at, task, attempt, worker))
+        self.facts.append(BodyEnded(at + 0.01, task, attempt, worker, "returned"))
 
     def extend(self, at: float, receipt: str = "r1", *, applied: bool = True, answered: bool = True) -> None:
         self.call("extend_many", at, [[receipt, LEASE]], [applied], answered=answered)
@@ -183,6 +184,12 @@ def settled_twice(story: Story) -> None:
 
 def never_ran(story: Story) -> None:
     story.facts = [fact for fact in story.facts if not isinstance(fact, BodyStarted)]
+
+
+def never_returned(story: Story) -> None:
+    for fact in story.facts:
+        if isinstance(fact, BodyEnded):
+            fact.how = "raised"
 
 
 def nobody_completed(story: Story) -> None:
@@ -333,6 +340,7 @@ def early_retry(story: Story) -> None:
         ("C3", completed_and_dead),
         ("C3", settled_twice),
         ("C3", never_ran),
+        ("C3", never_returned),
         ("C3", nobody_completed),
         ("C4", too_many_starts),
         ("C4", receipt_reused),

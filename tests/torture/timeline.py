@@ -138,6 +138,8 @@ class TaskStory(Struct):
     enqueueings: list[Enqueueing] = field(default_factory=list)
     grants: list[Grant] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
+    returns: int = 0
+    """How often its body came to its end without raising."""
 
     @property
     def was_acknowledged(self) -> bool:
@@ -147,8 +149,16 @@ class TaskStory(Struct):
     @property
     def has_lapsed(self) -> bool:
         """It was delivered more often than its settlements explain."""
-        again = sum(one.kind in ("Retry", "Release") and one.may_have_applied for _, one in self.settlings())
-        return len(self.grants) > again + 1
+        return len(self.grants) > self._given_back + 1
+
+    @property
+    def ran_again(self) -> bool:
+        """Its body began more often than its settlements explain."""
+        return len(self.starts) > self._given_back + 1
+
+    @property
+    def _given_back(self) -> int:
+        return sum(one.kind in ("Retry", "Release") and one.may_have_applied for _, one in self.settlings())
 
     def settlings(self) -> Iterable[tuple[Grant, Settling]]:
         """All settlements of all of its deliveries."""
@@ -205,7 +215,7 @@ class _Builder:
                     self._timeline.starts += 1
                     self._story(fact.task).starts.append(Start(fact.task, fact.at, fact.attempt, fact.worker))
                 case BodyEnded():
-                    continue
+                    self._story(fact.task).returns += fact.how == "returned"
                 case FaultFired():
                     self._timeline.faults.append(fact)
         self._calls.extend(calls.values())

@@ -77,6 +77,8 @@ class Plan(Struct, kw_only=True):
     """Of the workers, in turn."""
     leases_hold: bool = False
     """Nothing of it makes a lease lapse: each delivery after the first is due to a Retry or a Release."""
+    runs_once: bool = False
+    """No body runs again but after a Retry or a Release. (A lease may lapse of which its worker did not know yet.)"""
     limits_pages: bool = False
     """Workers and producers obey the file that says how many pages the store may have."""
     drivers: frozenset[str] = frozenset()
@@ -152,6 +154,8 @@ def _complaints(plan: Plan, timeline: Timeline, processes: Processes) -> list[st
         complaints.append(f"only {timeline.starts} bodies ran; wanted {plan.tasks // 2}")
     if plan.leases_hold:
         complaints += [f"a lease of {story.id} lapsed" for story in timeline.stories.values() if story.has_lapsed]
+    if plan.runs_once:
+        complaints += [f"{story.id} ran again for no reason" for story in timeline.stories.values() if story.ran_again]
     suspicious = [text for text in SUSPICIOUS if text not in plan.may_say]
     for process in processes.started:
         output = process.output()

@@ -1,11 +1,17 @@
-"""What a process of a trial suffers from its first moment: a wrong wall clock, a disk that is full."""
+"""What a process of a trial suffers from its first moment: a wrong wall clock, lost wake-ups, a disk that is full."""
 
 import datetime as datetime_module
 import sqlite3
 import sys
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import anyio
+
+from asynctasq.runtime.reserve_loop import ReserveLoop
 
 PAGES_FILE = "pages"
 """In the folder of a trial: how many pages the store's file may have."""
@@ -32,6 +38,22 @@ def shift_wall_clock(seconds: float) -> None:
     print(f"the wall clock is wrong by {seconds:g} s", file=sys.stderr, flush=True)
     time.time = lambda: true_time() + seconds
     datetime_module.datetime = ShiftedDatetime  # type: ignore[misc]
+
+
+def lose_wake_ups() -> None:
+    """Whatever tells this worker of new work is lost: its connection stands, and no hint ever comes."""
+
+    class Silence:
+        async def wait(self, timeout: float) -> bool:
+            await anyio.sleep(timeout)
+            return False
+
+    @asynccontextmanager
+    async def silence(_loop: ReserveLoop) -> AsyncGenerator[Silence]:
+        yield Silence()
+
+    print("wake-ups are lost", file=sys.stderr, flush=True)
+    ReserveLoop._hints = silence
 
 
 def limit_pages(control: Path) -> None:
