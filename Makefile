@@ -9,13 +9,15 @@ SUITES := conformance/tests/test_memory.py::TestMemory drivers/sqlite/tests/test
   drivers/redis/tests/test_conformance.py drivers/redis/tests/test_cluster.py::TestRedisCluster \
   drivers/postgres/tests/test_conformance.py::TestPostgresKilled \
   drivers/mysql/tests/test_conformance.py::TestMySQLWithRestarts
+LOWEST := .venv-lowest
+SOME := not test_cluster and (not test_conformance or settle or stale or dedupe)
 TEST_ARGUMENTS ?=
 URL ?=
 HOURS ?= 1
 PATHS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast check format conformance mutants torture benchmark constraints clean
+.PHONY: help setup demo test fast lowest check format conformance mutants torture benchmark constraints clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -44,6 +46,15 @@ test: $(VENV)/.development ## the whole test suite
 
 fast: $(VENV)/.development ## the tests that need no process of their own
 	$(BIN)/python -m pytest -m "not slow" $(TEST_ARGUMENTS)
+
+$(LOWEST)/.development: $(BIN)/uv $(MANIFESTS)
+	UV_PYTHON_DOWNLOADS=never $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
+	UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
+	  $(PROJECTS) --group dev
+	@touch $@
+
+lowest: $(LOWEST)/.development ## the fast tests, with the oldest versions of everything that the manifests allow
+	$(LOWEST)/bin/python -m pytest -m "not slow" -k "$(SOME)" $(TEST_ARGUMENTS) tests drivers
 
 check: $(VENV)/.development ## lint, types, import floors
 	$(BIN)/ruff check .
@@ -77,4 +88,4 @@ constraints: $(VENV)/.development ## write constraints.txt anew
 	  --no-emit-workspace --no-annotate --no-header --output-file constraints.txt
 
 clean: ## remove the environment and what the tools keep
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis dist build
+	rm -rf $(VENV) $(LOWEST) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis dist build
