@@ -172,6 +172,26 @@ async def test_a_half_closed_connection_is_driver_unavailable(subject: Subject) 
         await _stored_once(subject, one, tasks)
 
 
+@example("WAK-7", requires=("wake_ups",))
+async def test_a_stream_of_hints_that_broke_says_so(subject: Subject) -> None:
+    """When the connection that carries the hints has broken, `wait` raises `DriverUnavailable`, unless the hints go on:
+    a listener never waits in vain, and can listen again."""
+    async with wired(subject) as one:
+        wake_ups = one.driver.wake_ups
+        assert wake_ups is not None
+        try:
+            async with wake_ups.listen([QUEUE]) as stream:
+                await one.proxy.cut()
+                await subject.put()
+                told = await stream.wait(subject.patience)
+                assert told, f"the connection was cut; {subject.patience:g} seconds later `wait` had told nothing"
+        except DriverUnavailable:
+            await heals(subject, one.driver)
+        async with wake_ups.listen([QUEUE]) as stream:
+            await subject.put()
+            assert await stream.wait(subject.patience), "no hint on a stream that was opened after the cut"
+
+
 @example("FLT-6")
 async def test_a_slow_network_changes_nothing(subject: Subject) -> None:
     """Latency is no failure: every reply late, and every answer right."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asynctasq.driver_api import InvalidArgument, WorkerReports
+from asynctasq.driver_api import InvalidArgument, PayloadTooLarge, WorkerReports
 from asynctasq_conformance.examples import example
 from asynctasq_conformance.subject import QUEUE, Subject, raises
 
@@ -68,3 +68,14 @@ async def test_reports_are_checked(subject: Subject) -> None:
         with raises(InvalidArgument):
             await reports_of(subject).report(worker, b"", ttl=ttl)
     assert await shown(subject) == {}
+
+
+@example("REP-6")
+async def test_a_report_is_no_larger_than_a_payload(subject: Subject) -> None:
+    """A report over `max_payload_bytes` -> `PayloadTooLarge`, and nothing is stored; one of that size fits."""
+    largest = bytes(subject.driver.traits.limits.max_payload_bytes)
+    with raises(PayloadTooLarge):
+        await reports_of(subject).report("worker", largest + b"x", ttl=subject.long)
+    assert await shown(subject) == {}
+    await reports_of(subject).report("worker", largest, ttl=subject.long)
+    assert await shown(subject) == {"worker": largest}

@@ -19,6 +19,7 @@ from asynctasq.driver_api import (
     check_duration,
     check_identifiers,
     check_new_tasks,
+    check_payload,
     check_settlements,
     check_text,
 )
@@ -115,6 +116,7 @@ class PlainWorkerReports:
         """Store a report in place of the last one."""
         self.driver.check_open()
         check_text("worker", worker)
+        check_payload("data", data, self.driver.traits.limits)
         check_duration("ttl", ttl, self.driver.traits.limits)
         await anyio.lowlevel.checkpoint()
         now = self.driver.clock.read()

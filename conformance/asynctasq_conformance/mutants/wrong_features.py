@@ -252,6 +252,18 @@ class ReportsAreNotChecked(PlainDriver):
     worker_reports_class = _UncheckedReports
 
 
+class _AnySize(PlainWorkerReports):
+    async def report(self, worker: str, data: bytes, *, ttl: float) -> None:
+        await super().report(worker, data[: self.driver.traits.limits.max_payload_bytes], ttl=ttl)
+
+
+@mutant("worker_reports", "REP-6")
+class LargeReportsAreCut(PlainDriver):
+    """A report that is too large is cut to what fits, and nobody is told."""
+
+    worker_reports_class = _AnySize
+
+
 # -- guarantees
 
 

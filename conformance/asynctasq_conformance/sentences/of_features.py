@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asynctasq_conformance.sentences.of_rules import FAULTS
 from asynctasq_conformance.sentences.sentence import Sentence
 
 FEATURES = (
@@ -11,6 +12,11 @@ FEATURES = (
     Sentence("WAK-4", "`listen(queues)` is for all of them."),
     Sentence("WAK-5", "Never a hint before the enqueue can be seen, and one after it."),
     Sentence("WAK-6", "`wait` can be cancelled."),
+    Sentence(
+        "WAK-7",
+        "When the connection that carries the hints has broken, `wait` raises `DriverUnavailable`.",
+        no_mutant=FAULTS,
+    ),
     Sentence("TRA-1", "Enqueued in the user's transaction, a task is there after the commit."),
     Sentence("TRA-2", "Invisible until commit; the driver never begins, commits, rolls back or closes."),
     Sentence("TRA-3", "Gone on rollback."),
@@ -41,6 +47,7 @@ FEATURES = (
     Sentence("REP-3", "Gone after `ttl`."),
     Sentence("REP-4", "Never part of delivery."),
     Sentence("REP-5", "Worker and `ttl` are checked."),
+    Sentence("REP-6", "A report over `max_payload_bytes` -> `PayloadTooLarge`."),
     Sentence("GUA-1", "DURABLE: what was acknowledged survives a restart of the backend."),
     Sentence("GUA-2", "A receipt is never reused, not even after a restart."),
     Sentence(
