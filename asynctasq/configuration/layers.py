@@ -147,19 +147,36 @@ def read_dotenv(path: str | Path | None) -> dict[str, str]:
     """The variables of a `.env` file; none if there is no such file.
 
     Raises:
-        ConfigurationError: the file can't be read.
+        ConfigurationError: the file can't be read, or a line of it that speaks of us.
     """
     if path is None or not Path(path).is_file():
         return {}
     from dotenv import dotenv_values  # only those who have such a file pay for it
 
     try:
+        _refuse_unreadable_lines(Path(path))
         return {name: text for name, text in dotenv_values(path, encoding="utf-8").items() if text is not None}
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError(
             f"{path} can't be read ({why}); wanted a text file in UTF-8 that this process may read"
         ) from error
+
+
+def _refuse_unreadable_lines(path: Path) -> None:
+    """A line without `=` sets nothing, and nobody would notice. Its text is not shown: it may hold a secret."""
+    from dotenv.parser import parse_stream
+
+    with path.open(encoding="utf-8") as lines:
+        for binding in parse_stream(lines):
+            sets_nothing = binding.error or (binding.key is not None and binding.value is None)
+            text = binding.original.string
+            if sets_nothing and ENVIRONMENT_PREFIX in text:
+                blank_lines = text[: len(text) - len(text.lstrip())].count("\n")
+                raise ConfigurationError(
+                    f"line {binding.original.line + blank_lines} of {path} sets nothing; wanted a line such as "
+                    f"{ENVIRONMENT_PREFIX}URL=sqlite:///tasks.db, or a comment"
+                )
 
 
 def read_code(code: Mapping[str, Any], names: KnownNames) -> Layer:

@@ -187,6 +187,18 @@ def test_a_dotenv_file_may_not_say_which_plugins_are_allowed(tmp_path: Path) -> 
         resolved(dotenv_path=dotenv)
 
 
+@pytest.mark.parametrize("line", ["ASYNCTASQ_URL redis://:geheim@host", "ASYNCTASQ_URL", "export ASYNCTASQ_URL"])
+def test_a_line_of_a_dotenv_file_that_sets_nothing_is_a_clear_error(tmp_path: Path, line: str) -> None:
+    """It names the line; tasks would go to another store without a word otherwise. Other programs' lines are theirs."""
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(f"# ASYNCTASQ_URL is set below\nOTHER thing\nOTHER\nASYNCTASQ_WORKER_LEASE=5\n\n{line}\n")
+    with pytest.raises(ConfigurationError, match=r"line 6 of .*\.env sets nothing; wanted .* ASYNCTASQ_URL=") as caught:
+        resolved(dotenv_path=dotenv)
+    assert "geheim" not in str(caught.value)
+    dotenv.write_text("OTHER\nASYNCTASQ_WORKER_LEASE=5\nASYNCTASQ_WORKER_GRACE=\n")
+    assert resolved(dotenv_path=dotenv).worker.lease == 5
+
+
 def test_a_dotenv_file_that_is_no_text_is_a_clear_error(tmp_path: Path) -> None:
     """It names the file and what is wanted, instead of going on without it."""
     dotenv = tmp_path / ".env"
