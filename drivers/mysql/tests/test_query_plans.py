@@ -1,13 +1,15 @@
 """What a call reads does not depend on how much is stored."""
 
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import Any
 
+import anyio
 import pytest
 from asynctasq_mysql import MySQLConfig, MySQLDriver
 from asynctasq_mysql.client import Result
 from asynctasq_mysql.clock import NEVER
+from msgspec.structs import replace
 
 from asynctasq.driver_api import Complete, NewTask
 
@@ -15,7 +17,10 @@ from .harness import Administrator
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
+READY = 1_000_000
+"""Tasks in the crowd, which are loaded once."""
 ROWS = 200_000
+"""Scheduled or expired tasks at the head."""
 BATCH = 100
 PASSES = 10
 """Rows read per row wanted, at most."""
@@ -24,23 +29,53 @@ PASSES = 10
 @pytest.fixture
 async def crowded(own_tables: MySQLConfig) -> AsyncGenerator[MySQLDriver]:
     """A driver with one connection, which has planned its statements on empty tables."""
-    settings = MySQLConfig(dsn=own_tables.dsn, queue_table=own_tables.queue_table, max_pool_size=1, min_pool_size=1)
-    driver = MySQLDriver(settings)
+    driver = MySQLDriver(one_connection(own_tables))
     await driver.prepare_storage()
     async with driver:
         await driver.reserve(["q"], limit=BATCH, lease=60.0, worker="worker")
         yield driver
 
 
-def load(settings: MySQLConfig, *, at: str, priority_order: int = 5, expires_at: str = str(NEVER)) -> None:
+@pytest.fixture(scope="module")
+def crowd(mysql_url: str) -> Iterator[MySQLConfig]:
+    """Tables with a million ready tasks, which were planned on while they were empty."""
+    settings = one_connection(MySQLConfig(dsn=mysql_url, queue_table=f"test_{uuid.uuid4().hex[:20]}"))
+
+    async def plan_on_empty_tables() -> None:
+        driver = MySQLDriver(settings)
+        await driver.prepare_storage()
+        async with driver:
+            await driver.reserve(["q"], limit=BATCH, lease=60.0, worker="worker")
+
+    anyio.run(plan_on_empty_tables, backend="asyncio")
+    load(settings, at="@now - seq", rows=READY)
+    yield settings
+    Administrator(settings).drop_tables()
+
+
+@pytest.fixture
+async def in_the_crowd(crowd: MySQLConfig) -> AsyncGenerator[MySQLDriver]:
+    """A driver with one connection to a million ready tasks."""
+    async with MySQLDriver(crowd) as driver:
+        yield driver
+
+
+def one_connection(settings: MySQLConfig) -> MySQLConfig:
+    """The same tables, through one connection, whose session counts what is read."""
+    return replace(settings, min_pool_size=1, max_pool_size=1)
+
+
+def load(
+    settings: MySQLConfig, *, at: str, rows: int = ROWS, priority_order: int = 5, expires_at: str = str(NEVER)
+) -> None:
     """Store many tasks, without statistics of them."""
-    now = "@now := {now}".replace(":=", ":=")
+    now = "@now := {now}"
     begin = uuid.uuid4().hex[:10]
     Administrator(settings).run(
         f"SELECT {now}",
         "INSERT INTO {task} (namespace, queue, priority_order, at_us, enqueued_us, expires_us, special, id, name,"
         f" payload) SELECT 1, 'q', {priority_order}, {at}, @now - 10000000, {expires_at}, {expires_at} <> {NEVER},"
-        f" CONCAT('{begin}-', seq), 'tests.task', '' FROM seq_1_to_{ROWS}",
+        f" CONCAT('{begin}-', seq), 'tests.task', '' FROM seq_1_to_{rows}",
         f"INSERT INTO {{known}} SELECT namespace, id, pk FROM {{task}} WHERE id LIKE '{begin}-%'",
         f"INSERT INTO {{agenda}} SELECT pk, namespace, 0, expires_us FROM {{task}}"
         f" WHERE id LIKE '{begin}-%' AND expires_us <> {NEVER}",
@@ -66,18 +101,17 @@ async def run(driver: MySQLDriver, sql: str) -> list[Result]:
     return await driver._connected.run(lambda connection: connection.run(sql))
 
 
-async def test_a_cycle_among_many_ready_tasks(crowded: MySQLDriver) -> None:
-    """reserve, extend and settle of a batch read at most ten rows per task among 200,000 ready ones."""
-    load(crowded.settings, at="@now - seq")
+async def test_a_cycle_among_many_ready_tasks(in_the_crowd: MySQLDriver) -> None:
+    """reserve, extend and settle of a batch read at most ten rows per task among 1,000,000 ready ones."""
 
     async def cycle() -> int:
-        deliveries = await crowded.reserve(["q"], limit=BATCH, lease=60.0, worker="worker")
-        await crowded.extend_many([delivery.receipt for delivery in deliveries], lease=60.0)
-        await crowded.settle_many([Complete(receipt=delivery.receipt) for delivery in deliveries])
+        deliveries = await in_the_crowd.reserve(["q"], limit=BATCH, lease=60.0, worker="worker")
+        await in_the_crowd.extend_many([delivery.receipt for delivery in deliveries], lease=60.0)
+        await in_the_crowd.settle_many([Complete(receipt=delivery.receipt) for delivery in deliveries])
         return len(deliveries)
 
     for _ in range(3):
-        read, delivered = await rows_read(crowded, cycle)
+        read, delivered = await rows_read(in_the_crowd, cycle)
         assert delivered == BATCH
         assert read <= PASSES * BATCH
 
@@ -106,32 +140,30 @@ async def test_a_claim_behind_many_expired_tasks(crowded: MySQLDriver) -> None:
         dead = ended
 
 
-async def test_other_calls_among_many_tasks(crowded: MySQLDriver) -> None:
+async def test_other_calls_among_many_tasks(in_the_crowd: MySQLDriver) -> None:
     """Enqueueing, looking, cancelling, replaying, deleting, maintaining and polling read what they are asked for."""
-    load(crowded.settings, at="@now - seq")
     tasks = [task() for _ in range(BATCH)]
     ids = [each.id for each in tasks]
     calls: dict[str, Callable[[], Awaitable[Any]]] = {
-        "enqueue_many": lambda: crowded.enqueue_many(tasks),
-        "enqueue_many, known": lambda: crowded.enqueue_many(tasks),
-        "enqueue_many, with keys": lambda: crowded.enqueue_many([task(dedupe_key=id) for id in ids]),
-        "get_tasks": lambda: crowded.get_tasks(ids),
-        "cancel_many": lambda: crowded.cancel_many(ids),
-        "replay_many": lambda: crowded.replay_many(ids),
-        "delete_many": lambda: crowded.delete_many(ids),
-        "maintain": lambda: crowded.maintain(limit=BATCH),
-        "any_ready": lambda: crowded._connected.fetch("any_ready", queues=["q", "other"]),
+        "enqueue_many": lambda: in_the_crowd.enqueue_many(tasks),
+        "enqueue_many, known": lambda: in_the_crowd.enqueue_many(tasks),
+        "enqueue_many, with keys": lambda: in_the_crowd.enqueue_many([task(dedupe_key=id) for id in ids]),
+        "get_tasks": lambda: in_the_crowd.get_tasks(ids),
+        "cancel_many": lambda: in_the_crowd.cancel_many(ids),
+        "replay_many": lambda: in_the_crowd.replay_many(ids),
+        "delete_many": lambda: in_the_crowd.delete_many(ids),
+        "maintain": lambda: in_the_crowd.maintain(limit=BATCH),
+        "any_ready": lambda: in_the_crowd._connected.fetch("any_ready", queues=["q", "other"]),
     }
     for name, call in calls.items():
-        read, _ = await rows_read(crowded, call)
+        read, _ = await rows_read(in_the_crowd, call)
         assert read <= PASSES * BATCH, f"{name} read {read} rows"
 
 
-async def test_a_list_looks_at_a_bounded_number(crowded: MySQLDriver) -> None:
+async def test_a_list_looks_at_a_bounded_number(in_the_crowd: MySQLDriver) -> None:
     """A page of a list looks at a window of tasks, however few of them match."""
-    load(crowded.settings, at="@now - seq")
     for filters in ({"name": "nowhere"}, {"state": "dead"}, {"state": "scheduled"}, {"queue": "other"}):
-        read, _ = await rows_read(crowded, lambda filters=filters: crowded.list_tasks(limit=10, **filters))
+        read, _ = await rows_read(in_the_crowd, lambda filters=filters: in_the_crowd.list_tasks(limit=10, **filters))
         assert read <= 3 * 2000, f"{filters} read {read} rows"
 
 
