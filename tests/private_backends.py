@@ -82,9 +82,9 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-_EVERYBODY = ("tests/packaging",)
+_EVERYBODY = ("tests/packaging", "tests/acceptance", "tests/moving")
 _USERS = {
-    "redis": ("drivers/redis", "tests/acceptance", *_EVERYBODY),
+    "redis": ("drivers/redis", *_EVERYBODY),
     "postgres": ("drivers/postgres", *_EVERYBODY),
     "mysql": ("drivers/mysql", *_EVERYBODY),
 }

@@ -1,28 +1,32 @@
 """What the acceptance tests share: an application of their own, on each real driver that a test asks for."""
 
+import json
+import logging
 import os
 import re
-import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
 import pytest
 
 import asynctasq.app
 from asynctasq.config import set_current, set_flags
 from asynctasq.memory import drop_store
+from asynctasq.runtime.task_logging import JsonLogFormatter, TaskContextFilter
 from asynctasq.tasks.task_ids import new_task_id
+from tests.acceptance.notes import notes
 from tests.acceptance.seed_lines import ADVICE, SEED, STILL_TO_COME
-
-REDIS_URL = os.environ.get("ASYNCTASQ_TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
+from tests.backend_urls import SERVERS, own_namespace
 
 
 @pytest.fixture
 def fresh_application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty folder, an environment without settings, and no configuration left behind."""
+    """An empty folder, an environment without settings (but for where the tests' servers are), and no configuration
+    left behind."""
     for name in [name for name in os.environ if name.startswith("ASYNCTASQ_")]:
-        monkeypatch.delenv(name)
+        if not name.startswith("ASYNCTASQ_TEST_"):
+            monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     set_flags({})
     set_current(None)
@@ -54,26 +58,68 @@ def url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def redis_url(fresh_application: None) -> AsyncIterator[str]:
-    """A namespace of the test's own on a running Redis, emptied at the end."""
-    parts = urlsplit(REDIS_URL)
-    try:
-        socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 6379), timeout=2).close()
-    except OSError:
-        pytest.skip(f"backend: NO REDIS SERVER at {parts.hostname}:{parts.port}; set ASYNCTASQ_TEST_REDIS_URL")
-    from redis.asyncio import Redis
+    """A namespace of the test's own on a running Redis."""
+    async with own_namespace("redis", prefix="acceptance") as url:
+        yield url
 
-    namespace = f"acceptance-{new_task_id()}"
-    yield f"{REDIS_URL}?namespace={namespace}"
-    async with Redis.from_url(REDIS_URL) as client:
-        keys = [key async for key in client.scan_iter(match=f"*{namespace}*", count=1000)]
-        if keys:
-            await client.delete(*keys)
+
+@pytest.fixture
+async def postgres_url(fresh_application: None) -> AsyncIterator[str]:
+    """A namespace of the test's own on a running PostgreSQL."""
+    async with own_namespace("postgres", prefix="acceptance") as url:
+        yield url
+
+
+@pytest.fixture
+async def mysql_url(fresh_application: None) -> AsyncIterator[str]:
+    """A namespace of the test's own on a running MySQL or MariaDB."""
+    async with own_namespace("mysql", prefix="acceptance") as url:
+        yield url
+
+
+@pytest.fixture(params=SERVERS)
+def server_url(request: pytest.FixtureRequest) -> str:
+    """Each driver that needs a server."""
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture(params=["memory", "sqlite", *SERVERS])
+def every_url(request: pytest.FixtureRequest) -> str:
+    """Each driver."""
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+# -- what tasks leave behind
+
+
+@pytest.fixture(autouse=True)
+def _nothing_noted() -> Iterator[None]:
+    notes.clear()
+    yield
+    notes.clear()
+
+
+@pytest.fixture
+def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What is logged, as `--log-format json` writes it."""
+    lines: list[str] = []
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(self.format(record))
+
+    handler = Lines()
+    handler.addFilter(TaskContextFilter())
+    handler.setFormatter(JsonLogFormatter())
+    logging.getLogger().addHandler(handler)
+    yield lambda: [json.loads(line) for line in lines]
+    logging.getLogger().removeHandler(handler)
 
 
 # -- the best practices, line by line
 
 _outcomes: dict[int, set[str]] = {}
-_line_of = re.compile(r"/test_best_practices\.py::test_line_(\d+)_").search
+_line_of = re.compile(r"/test_best_practices\w*\.py::test_line_(\d+)_").search
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -67,7 +67,5 @@ ADVICE = {
 STILL_TO_COME = {
     23: "needs the ORM integrations",
     37: "needs the ORM integrations",
-    106: "needs measured throughput of a Redis server, and transactions on PostgreSQL and MySQL servers; line 100 has "
-    "both kinds of backend otherwise",
     112: "needs a process manager; how workers end when they are told to is line 53 and promise P12",
 }
