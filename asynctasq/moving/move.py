@@ -2,6 +2,7 @@
 
 Why it is safe at every step:
 
+- One move at a time works on a source (`turn_in`).
 - The queues are paused in the source, so nothing is delivered there, and in the target, so that nothing that has
   arrived can run, end and be forgotten there before its original is deleted. Which queues of the target were paused for
   the move's sake is written down in the source first (`Journal`), so that a second run knows.
@@ -23,9 +24,11 @@ from asynctasq.contract.envelopes import NewTask, TaskRecord, TaskState
 from asynctasq.contract.features import Pausing
 from asynctasq.errors import AsyncTasqError, ConfigurationError
 from asynctasq.moving.journal import JOURNAL_QUEUE, Journal
+from asynctasq.moving.turn import TURN_QUEUE, turn_in
 
 BATCH = 500
 LOOK_AT_LEASES_EVERY = 0.5
+OURS = (JOURNAL_QUEUE, TURN_QUEUE)
 WAITING = (TaskState.READY, TaskState.SCHEDULED)
 
 
@@ -37,6 +40,10 @@ class Moved(Struct, frozen=True, kw_only=True):
     moved: int
     kept: tuple[str, ...]
     """Ids that stay in the source, because another task of the target holds their dedupe key."""
+    gone: int
+    """Tasks that ended in the source, or began to run there, after they were found."""
+    dead: int
+    """Dead letters that stay in the source."""
     left: int
     """Tasks that came into the source meanwhile: another move takes them."""
 
@@ -72,6 +79,10 @@ class Move:
         """
         journal = Journal(self._source, self._target)
         await journal.check_apart()
+        async with turn_in(self._source, self._say):
+            return await self._run(queues, journal)
+
+    async def _run(self, queues: Sequence[str] | None, journal: Journal) -> list[Moved]:
         interrupted = await journal.paused_queues()
         chosen = sorted(interrupted.union(await self._queues())) if queues is None else list(dict.fromkeys(queues))
         await self._source_pausing.pause(chosen)
@@ -90,7 +101,7 @@ class Move:
         return {
             name
             for name, found in stats.items()
-            if found.ready + found.scheduled + found.leased + found.dead * self._with_dead and name != JOURNAL_QUEUE
+            if found.ready + found.scheduled + found.leased + found.dead * self._with_dead and name not in OURS
         }
 
     async def _wait_for_leases(self, queues: Sequence[str]) -> None:
@@ -116,8 +127,16 @@ class Move:
             kept += stayed
             self._progress(queue, moved, len(ids))
         left = (await self._source.queue_stats([queue]))[queue]
-        more = left.ready + left.scheduled - len(kept)
-        return Moved(queue=queue, found=len(ids), moved=moved, kept=tuple(kept), left=max(more, 0))
+        more = left.ready + left.scheduled + left.leased - len(kept)
+        return Moved(
+            queue=queue,
+            found=len(ids),
+            moved=moved,
+            kept=tuple(kept),
+            gone=len(ids) - moved - len(kept),
+            dead=left.dead,
+            left=max(more, 0),
+        )
 
     async def _ids_in_order(self, queue: str) -> list[str]:
         """Every task to move, in the order of delivery among equals: enqueued anew, they keep it. Ties stay in the

@@ -76,16 +76,7 @@ async def test_ids_and_options_are_kept(sqlite_url: str) -> None:
         stored = await target.get_tasks([task.id for task in tasks])
         for task in tasks:
             record = stored[task.id]
-            for field in (
-                "queue",
-                "name",
-                "payload",
-                "correlation_id",
-                "priority",
-                "dedupe_key",
-                "keep_for",
-                "remember_for",
-            ):
+            for field in KEPT:
                 assert getattr(record, field) == getattr(task, field)
         assert stored["later"].state is TaskState.SCHEDULED
         assert 3500 < (stored["expires"].expires_after or 0) <= 3600
@@ -93,10 +84,6 @@ async def test_ids_and_options_are_kept(sqlite_url: str) -> None:
         assert not await target.pausing.paused_queues()  # type: ignore[union-attr]
         first = await target.reserve(["emails"], limit=5, lease=30, worker="w")
         assert [delivery.id for delivery in first] == ["urgent", "plain-00", "plain-01", "plain-02", "plain-03"]
-
-
-class Interrupted(Exception):
-    pass
 
 
 class Fuse:
@@ -156,7 +143,9 @@ async def test_what_runs_is_waited_for() -> None:
         [delivery] = await source.reserve(["emails"], limit=1, lease=0.3, worker="w")
         moved = await quiet(source, target).run(["emails"])
         assert delivery.id == "running"
-        assert moved == [Moved(queue="emails", found=2, moved=2, kept=(), left=0)]  # its lease lapsed meanwhile
+        assert moved == [
+            Moved(queue="emails", found=2, moved=2, kept=(), gone=0, dead=0, left=0)
+        ]  # its lease lapsed meanwhile
 
 
 async def test_a_held_key_keeps_its_task_in_the_source() -> None:

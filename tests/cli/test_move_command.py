@@ -1,0 +1,58 @@
+"""`asynctasq move`, as it is typed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Store, Type, new_task
+
+
+def test_what_moved_and_what_stays(type_command: Type, store: Store, own_folder: Path) -> None:
+    """The counts are data; what an operator has to know beside them is said on standard error."""
+    store.bury(new_task("dead"))
+    store.enqueue(new_task("one"), new_task("two"))
+    target = f"sqlite:///{own_folder}/other.db"
+    typed = type_command("move", "--from", store.url, "--to", target)
+    assert (typed.code, typed.out) == (0, "mail: 2 of 2 tasks moved\n")
+    assert "mail: 1 dead letters stay in the source; --dead takes them along" in typed.err
+    assert "in the source these stay paused: mail" in typed.err
+    assert "one" in type_command("tasks", "list", "--url", target).out
+
+
+def test_a_key_that_is_held_is_exit_1(type_command: Type, store: Store, own_folder: Path) -> None:
+    """A task that stayed behind makes the exit code 1, and is named, in JSON too."""
+    store.enqueue(new_task("mine", dedupe_key="k"))
+    other = Store(own_folder)
+    other.url = f"sqlite:///{own_folder}/other.db"
+    other.enqueue(new_task("theirs", dedupe_key="k"))
+    typed = type_command("move", "--from", store.url, "--to", other.url, "--json")
+    assert typed.code == 1
+    [queue] = json.loads(typed.out)
+    assert (queue["queue"], queue["moved"], queue["kept"]) == ("mail", 0, ["mine"])
+    assert "such as mine" in typed.err
+
+
+def test_nothing_to_move_is_said(type_command: Type, store: Store, own_folder: Path) -> None:
+    """A misspelt file is an empty store: a move out of it does not end in silence."""
+    typed = type_command("move", "--from", store.url, "--to", f"sqlite:///{own_folder}/other.db")
+    assert (typed.code, typed.out) == (0, "")
+    assert "nothing to move" in typed.err
+
+
+@pytest.mark.parametrize("queues", ["with space", "", ","])
+def test_queues_that_cannot_be_are_a_usage_error(type_command: Type, store: Store, queues: str) -> None:
+    """A name that no queue can have is refused before anything is paused, and is not tried again."""
+    typed = type_command("move", "--from", store.url, "--to", f"{store.url}2", "--queues", queues)
+    assert typed.code == 2
+    assert "--queues" in typed.err
+
+
+@pytest.mark.parametrize("flags", [("--from", "--to"), ("--to", "--from")])
+def test_memory_is_refused(type_command: Type, store: Store, flags: tuple[str, str]) -> None:
+    """Tasks that are moved into the memory of this command would end with it."""
+    store.enqueue(new_task("one"))
+    typed = type_command("move", flags[0], store.url, flags[1], "memory://")
+    assert typed.code == 4
+    assert f"{flags[1]}: the driver memory keeps its tasks in this one process" in typed.err
+    assert "one" in type_command("tasks", "list", "--url", store.url).out
