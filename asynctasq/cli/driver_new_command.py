@@ -14,7 +14,7 @@ def driver() -> None:
     """Drivers of your own."""
 
 
-@driver.command("new", cls=PlainCommand)
+@driver.command("new", cls=PlainCommand, short_help="Write the package of a driver, which works as it is written.")
 @click.argument("name")
 @click.option(
     "--folder",

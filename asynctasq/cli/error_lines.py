@@ -1,5 +1,6 @@
 """An error as the terminal shows it: one line for the cause, one for the cure, and an exit code."""
 
+import errno
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,7 +16,8 @@ from asynctasq.errors import (
     StorageTooNew,
 )
 
-_SENTENCE_END = re.compile(r"; |\. ")
+_SENTENCE_END = re.compile(r"(?<=\S)[;.] ")
+"""A stop after a word: one that stands alone is a character of a list, as in `0-9 . _ -`."""
 _CURES: tuple[tuple[type[BaseException], str], ...] = (
     (StorageMissing, "run: asynctasq migrate"),
     (StorageTooNew, "upgrade asynctasq and its driver: the storage was written by a newer version"),
@@ -41,6 +43,8 @@ def error_lines(error: BaseException) -> ErrorLines:
     error = _most_telling(error)
     cause = _one_line(_message(error))
     cure = next((cure for kind, cure in _CURES if isinstance(error, kind)), "")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        cure = "make room there, or write to another place"
     if isinstance(error, (ConfigurationError, DefinitionError, InvalidArgument, StorageMissing, StorageTooNew)):
         cause, cure = _split_off_cure(cause, cure)
     return ErrorLines(cause, cure, _exit_code(error))
@@ -85,4 +89,4 @@ def _exit_code(error: BaseException) -> ExitCode:
         return ExitCode.UNREACHABLE
     if isinstance(error, ConfigurationError | DefinitionError):
         return ExitCode.NOT_LOADABLE
-    return ExitCode.FAILED
+    return ExitCode.USAGE if isinstance(error, InvalidArgument) else ExitCode.FAILED

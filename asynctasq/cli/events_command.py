@@ -79,6 +79,8 @@ def events(ctx: click.Context, sink: str | None, path: Path | None, last: int, n
                 run_event_loop(partial(_hear, config, sink, printer))
                 return
             path = Path(str(getattr(config.event_sink_settings(_FILE_SINK), "path", "")))
+        if not path.exists() and not no_follow:
+            click.echo(f"waiting for {path}, which is not there yet", err=True)
         for line in follow_lines(path, last=last, pause=None if no_follow else _pause):
             if (event := _read(line)) is not None:
                 printer.show(event, line)

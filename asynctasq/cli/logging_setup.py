@@ -3,16 +3,22 @@
 import logging
 import sys
 
+from asynctasq.cli.output import printable_lines
 from asynctasq.runtime.task_logging import JsonLogFormatter, TaskContextFilter
 
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class TextLogFormatter(logging.Formatter):
-    """A line for people; inside a task it ends with the task's name, id and attempt."""
+    """A line for people; inside a task it ends with the task's name, id and attempt. What a task's error or argument
+    holds in control characters does not reach the terminal."""
 
     def __init__(self) -> None:
         super().__init__(_TEXT)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, with exception and stack below it."""
+        return printable_lines(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The line, without exception and stack."""

@@ -3,7 +3,9 @@
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -39,7 +41,32 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
         ctx.exit()
 
 
-command_line = LazyGroup(
+class _OutputClosed(Exception):
+    """Whoever read our output has gone."""
+
+
+@contextmanager
+def _reader_gone_is_ours() -> Generator[None]:
+    """click would end the process with 1 where a pipe is closed, as if the command had failed."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _OutputClosed from error
+
+
+class _CommandLine(LazyGroup):
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        with _reader_gone_is_ours():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _reader_gone_is_ours():
+            return super().invoke(ctx)
+
+
+command_line = _CommandLine(
     name="asynctasq",
     lazy_commands=_COMMANDS,
     no_args_is_help=True,
@@ -74,14 +101,18 @@ def run_command_line(arguments: Sequence[str]) -> int:
             list(arguments), prog_name="asynctasq", standalone_mode=False, obj=state, color=color
         )
         sys.stdout.flush()
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "asynctasq"
+        _say(error.format_message(), f"what there is to say: {where} --help", color)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone; the interpreter would complain about it at its end.
+    except (_OutputClosed, BrokenPipeError):
+        # The interpreter would complain about it at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except Exception as error:
@@ -97,8 +128,12 @@ def _show(error: Exception, *, debug: bool, color: bool | None) -> int:
 
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     lines = error_lines(error)
-    styled = click.style("error:", fg="red", bold=True)
-    click.echo(f"{styled} {lines.cause}", err=True, color=color)
-    if lines.cure:
-        click.echo(f"  {lines.cure}", err=True, color=color)
+    _say(lines.cause, lines.cure, color)
     return lines.exit_code
+
+
+def _say(cause: str, cure: str, color: bool | None) -> None:
+    styled = click.style("error:", fg="red", bold=True)
+    click.echo(f"{styled} {cause}", err=True, color=color)
+    if cure:
+        click.echo(f"  {cure}", err=True, color=color)

@@ -10,6 +10,9 @@ import click
 import msgspec
 
 Cell = str | int | float | None | datetime
+_NOTHING = "-"
+_NARROWEST_LAST = 24
+"""How narrow the last column, such as an error, may be folded before a table is given up."""
 
 
 def write_json(value: Any) -> None:
@@ -41,7 +44,7 @@ def cell_text(cell: Cell) -> str:
     """A value as people read it. Control characters, which a task's name or error may hold, do not reach the
     terminal."""
     if cell is None:
-        return "-"
+        return _NOTHING
     if isinstance(cell, datetime):
         return cell.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     if isinstance(cell, float):
@@ -69,16 +72,31 @@ def _write_plain(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _write_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table, whose last column may be folded; where a terminal is too narrow for that, row below row, so that an id
+    is never torn."""
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    widths = [max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)]
+    if sum(widths[:-1]) + 2 * len(widths[:-1]) + min(widths[-1], _NARROWEST_LAST) > console.width:
+        _write_records(columns, rows)
+        return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in columns:
-        table.add_column(heading, overflow="fold")
+    for number, heading in enumerate(columns, start=1):
+        table.add_column(heading, overflow="fold", no_wrap=number < len(columns))
     for row in rows:
         table.add_row(*map(Text, row))
-    Console().print(table)
+    console.print(table)
+
+
+def _write_records(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for number, row in enumerate(rows):
+        if number:
+            click.echo()
+        write_fields((name, text) for name, text in zip(columns, row, strict=True) if text not in ("", _NOTHING))
 
 
 def _encode_other(value: object) -> Any:

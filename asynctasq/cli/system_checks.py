@@ -121,7 +121,7 @@ async def _clock(driver: Driver) -> Check:
     theirs = await driver.now()
     took = time.perf_counter() - started
     skew = (theirs - before).total_seconds() - took / 2
-    message = f"answers after {_milliseconds(took)}, and its clock differs from this one's by {skew:+.2f} s"
+    message = f"answers after {_milliseconds(took)}, and its clock differs from this one's by {abs(skew):.2f} s"
     if abs(skew) > SKEW:
         return Check(
             about="clock",

@@ -5,8 +5,10 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from asynctasq.cli.main import command_line
 from tests.cli.conftest import Type
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -32,3 +34,9 @@ def test_every_command_in_the_documents_can_be_typed(type_command: Type, command
     typed = type_command(*shlex.split(command), "--help")
     assert typed.code == 0, typed.err
     assert "Usage: asynctasq" in typed.out
+
+
+def test_every_command_has_its_row() -> None:
+    """The table of docs/command-line.md has each command that `asynctasq --help` lists, and no other."""
+    rows = re.findall(r"^\| `(\w+)", (DOCS / "command-line.md").read_text(), re.MULTILINE)
+    assert sorted(set(rows)) == sorted(command_line.list_commands(click.Context(command_line)))

@@ -1,5 +1,7 @@
 """Errors as two lines and an exit code."""
 
+import errno
+
 import pytest
 
 from asynctasq.cli.error_lines import error_lines
@@ -22,7 +24,7 @@ from asynctasq.errors import (
         (DriverUnavailable("x"), ExitCode.UNREACHABLE),
         (StorageMissing("x"), ExitCode.STORAGE),
         (StorageTooNew("x"), ExitCode.STORAGE),
-        (InvalidArgument("x"), ExitCode.FAILED),
+        (InvalidArgument("x"), ExitCode.USAGE),
         (OSError("x"), ExitCode.FAILED),
         (ValueError("x"), ExitCode.FAILED),
     ],
@@ -39,6 +41,18 @@ def test_the_cure_is_the_end_of_our_messages() -> None:
     lines = error_lines(ConfigurationError("--lease is 'x'; wanted a number above 0. Take 30"))
     assert error_lines(InvalidArgument("id is 'a b'; wanted letters")).cure == "wanted letters"
     assert lines == ("--lease is 'x'; wanted a number above 0", "Take 30", ExitCode.NOT_LOADABLE)
+
+
+def test_a_full_stop_in_a_list_of_characters_ends_no_sentence() -> None:
+    """Where the characters of an id are listed, the list stays in one piece."""
+    error = InvalidArgument("id is 'a b'; wanted 1 to 64 of the characters A-Z a-z 0-9 . _ -")
+    assert error_lines(error)[:2] == ("id is 'a b'", "wanted 1 to 64 of the characters A-Z a-z 0-9 . _ -")
+
+
+def test_a_full_disk_is_not_a_matter_of_permissions() -> None:
+    """What cures `No space left on device` is room."""
+    assert "room" in error_lines(OSError(errno.ENOSPC, "No space left on device")).cure
+    assert "permissions" in error_lines(PermissionError(errno.EACCES, "Permission denied")).cure
 
 
 def test_each_is_one_line() -> None:

@@ -1,11 +1,16 @@
 """The entry point: help, versions, and what becomes of errors."""
 
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from asynctasq.cli.main import command_line
 from tests.cli.conftest import Type
 
 HEAVY = ("anyio", "msgspec", "rich", "asyncio", "pluggy", "aiosqlite", "sqlite3")
@@ -32,25 +37,31 @@ def test_version(type_command: Type, flag: str) -> None:
     assert typed.out.startswith("asynctasq ")
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["worker", "demo", "migrate", "publish", "config show", "plugins", "doctor", "queues list", "queues stats",
-     "queues pause", "queues resume", "queues purge", "tasks list", "tasks show", "tasks cancel", "tasks retry",
-     "tasks delete", "dead list", "dead show", "dead replay", "dead delete", "workers", "events"],
-)  # fmt: skip
+def every_command(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    """The words of every command that can be typed."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from every_command(command, *path, name)
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("command", [" ".join(words) for words in every_command(command_line)])
 def test_every_command_has_help(type_command: Type, command: str) -> None:
     """-h and --help work everywhere, and say what the command does."""
     for flag in ("-h", "--help"):
         typed = type_command(*command.split(), flag)
         assert typed.code == 0
         assert "Usage: asynctasq" in typed.out
-        assert "--debug" in typed.out
+        assert all(option in typed.out for option in ("--debug", "--verbose", "--quiet"))
 
 
 @pytest.mark.parametrize(
     "command",
     ["queues list", "queues stats", "tasks list", "tasks show", "dead list", "dead show", "workers", "plugins",
-     "config show", "doctor", "events"],
+     "config show", "doctor", "events", "move"],
 )  # fmt: skip
 def test_every_list_and_show_has_json(type_command: Type, command: str) -> None:
     """Programs read --json, so no list and no show is without it."""
@@ -62,6 +73,21 @@ def test_a_misspelt_command_is_a_usage_error(type_command: Type) -> None:
     typed = type_command("wroker")
     assert typed.code == 2
     assert "did you mean 'worker'?" in typed.err
+
+
+@pytest.mark.parametrize(
+    "typed_line",
+    ["worker --concurrency many", "queues pause", "tasks list --state odd", "queues purge mail", "nonsense",
+     "worker --nonsense", "move --from sqlite:///a.db"],
+)  # fmt: skip
+def test_a_wrong_argument_is_two_lines_and_exit_2(type_command: Type, typed_line: str) -> None:
+    """What was typed wrongly is a cause line and a line that says where the right words stand."""
+    typed = type_command(*typed_line.split())
+    assert (typed.code, typed.out) == (2, "")
+    cause, cure = typed.err.splitlines()
+    assert cause.startswith("error: ")
+    assert cure.startswith("  ")
+    assert cure.endswith("--help")
 
 
 def test_an_unknown_driver_is_two_lines_and_exit_4(type_command: Type) -> None:
@@ -109,9 +135,13 @@ def test_no_colour_where_nobody_looks(own_folder: Path) -> None:
     assert b"\x1b" not in done.stdout + done.stderr
 
 
-def test_a_reader_that_goes_away_is_no_traceback(own_folder: Path) -> None:
-    """`asynctasq plugins | head -1` ends quietly."""
+@pytest.mark.parametrize("arguments", ["--help", "config show", "plugins --json"])
+def test_a_reader_that_goes_away_is_no_traceback(own_folder: Path, arguments: str) -> None:
+    """`asynctasq plugins | head -1` ends quietly, with the exit code of a closed pipe rather than of a failure."""
+    reader, writer = os.pipe()
+    os.close(reader)
     done = subprocess.run(
-        f"{sys.executable} -m asynctasq config show --json | head -c 1", shell=True, capture_output=True, check=False
+        [sys.executable, "-m", "asynctasq", *arguments.split()], stdout=writer, stderr=subprocess.PIPE, check=False
     )
-    assert done.stderr == b""
+    os.close(writer)
+    assert (done.stderr, done.returncode) == (b"", 128 + signal.SIGPIPE)

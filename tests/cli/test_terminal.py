@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import Store, new_task
+
 
 def on_terminal(folder: Path, *arguments: str, **environment: str) -> str:
     """The output of a command whose standard output and error are a terminal."""
@@ -55,3 +57,14 @@ def test_the_demo_has_a_progress_bar_on_a_terminal(tmp_path: Path) -> None:
     output = on_terminal(tmp_path, "demo", str(sources))
     assert "45/45" in output
     assert "exactly once: yes" in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_an_id_is_never_torn(own_folder: Path, store: Store, columns: str) -> None:
+    """On a narrow terminal, where a table would fold its columns into crumbs, rows stand below one another."""
+    store.bury(new_task("01a2106e-aa65-7000-873c-d5b78e4896c1"))
+    output = on_terminal(own_folder, "dead", "list", "--url", store.url, COLUMNS=columns)
+    assert "01a2106e-aa65-7000-873c-d5b78e4896c1\r\n" in output
+    assert "error:" in output
+    assert "id:" in output
