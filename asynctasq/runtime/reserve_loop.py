@@ -7,9 +7,9 @@ latency and never a task.
 
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import anyio
 
@@ -22,6 +22,8 @@ from asynctasq.runtime.queue_order import QueueOrder
 from asynctasq.runtime.retry_policy import Backoff
 
 _logger = logging.getLogger("asynctasq.worker")
+
+ArgumentT = TypeVar("ArgumentT")
 
 
 class Hints(Protocol):
@@ -204,12 +206,12 @@ class ReserveLoop:
         with anyio.move_on_after(0.25):
             await room.wait()
 
-    async def _wait(self, wait: Callable[..., object], argument: object) -> None:
+    async def _wait(self, wait: Callable[[ArgumentT], Awaitable[object]], argument: ArgumentT) -> None:
         if self.stopped:
             return
         try:
             with anyio.CancelScope() as self._waiting:
-                await wait(argument)  # pyright: ignore[reportGeneralTypeIssues]
+                await wait(argument)
         finally:
             self._waiting = None
 

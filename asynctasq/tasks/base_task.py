@@ -25,7 +25,7 @@ class BaseTask(Invocation[ResultT]):
     arguments, which become attributes. What travels is what the caller passed, not what `__init__` made of it.
     """
 
-    config: TaskConfig = {}  # noqa: RUF012 - a ClassVar could not be set the documented way, `config: TaskConfig = {...}`
+    config: TaskConfig = TaskConfig()
     """The options of this task. A subclass that sets it replaces it as a whole."""
 
     __task_kind__: ClassVar[TaskKind | None] = None

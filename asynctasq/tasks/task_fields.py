@@ -80,7 +80,7 @@ def field_initializer(fields: Iterable[TaskField], signature: inspect.Signature)
         if finish is not None:
             finish()
 
-    __init__.__signature__ = signature.replace(  # pyright: ignore[reportFunctionMemberAccess]
+    __init__.__dict__["__signature__"] = signature.replace(
         parameters=[Parameter("self", Parameter.POSITIONAL_ONLY), *signature.parameters.values()]
     )
     return __init__

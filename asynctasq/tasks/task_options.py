@@ -155,13 +155,17 @@ def identifier(name: str, value: object) -> str:
 
 def text(name: str, value: object) -> str:
     """1 to 200 bytes of UTF-8 without NUL."""
-    if isinstance(value, str) and value and "\0" not in value:
-        try:
-            if len(value.encode()) <= _MAX_TEXT_BYTES:
-                return str(value)
-        except UnicodeEncodeError:
-            pass  # a lone surrogate: refused below, like any other text that does not fit
+    if isinstance(value, str) and "\0" not in value and 1 <= _bytes_in_utf8(value) <= _MAX_TEXT_BYTES:
+        return str(value)
     raise DefinitionError(f"{name} is {value!r}; wanted 1 to {_MAX_TEXT_BYTES} bytes of UTF-8 without NUL")
+
+
+def _bytes_in_utf8(text: str) -> int:
+    """How long it is; 0 for what has no UTF-8, which is text with a lone surrogate."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return 0
 
 
 def attempts(name: str, value: object) -> int:
