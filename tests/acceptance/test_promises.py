@@ -74,8 +74,9 @@ async def test_p2_never_both_completed_and_dead(stage: Stage) -> None:
 async def test_p3_no_second_delivery_while_the_lease_is_live(stage: Stage, kind: tasks.AnyTask) -> None:
     """P3: a task that runs for three leases runs once, though idle workers wait for it; also one that blocks the event
     loop, of which the log then shows the stack."""
-    workers = [await stage.start_ready_worker(), stage.start_worker()]
-    task = await kind(seconds=3 * LEASE).dispatch()
+    lease = 2.0  # so that a machine that stands still for a second costs none
+    workers = [await stage.start_ready_worker(lease=lease), stage.start_worker(lease=lease)]
+    task = await kind(seconds=3 * lease).dispatch()
     (record,) = await stage.wait_for_end(task)
     assert (record.state, record.attempts) == (TaskState.COMPLETED, 1)
     assert len(stage.starts(task)) == 1
@@ -306,12 +307,12 @@ async def test_p11_the_worker_outlives_the_broker(stage: Stage) -> None:
 async def test_p12_grace(stage: Stage, kind: tasks.AnyTask) -> None:
     """P12: after SIGTERM the worker exits within its grace + 2 s; what did not end is ready again at once, and its
     attempt does not count, whatever kind of body it is."""
-    worker = await stage.start_ready_worker("--grace", "1")
+    worker = await stage.start_ready_worker("--grace", "2")
     short, long = await dispatch_many([kind(seconds=0.8), kind(seconds=600)])
     await stage.wait_for_start(short)
     await stage.wait_for_start(long)
     worker.send(signal.SIGTERM)
-    assert await worker.wait_until_ended(within=1.0 + 2.0 + SLACK) in (0, 1)
+    assert await worker.wait_until_ended(within=2.0 + 2.0 + SLACK) in (0, 1)
     assert (await stage.record(short)).state is TaskState.COMPLETED
     record = await stage.record(long)
     assert (record.state, record.attempts) == (TaskState.READY, 0)
@@ -319,14 +320,14 @@ async def test_p12_grace(stage: Stage, kind: tasks.AnyTask) -> None:
 
 async def test_p12_grace_of_a_child_process(stage: Stage) -> None:
     """P12: a process task that does not end within the grace is killed and released, and no child is left."""
-    worker = await stage.start_ready_worker("--app", processes.__name__, "--process-pool-size", "2", "--grace", "1")
+    worker = await stage.start_ready_worker("--app", processes.__name__, "--process-pool-size", "2", "--grace", "2")
     short, long = await dispatch_many(
         [processes.sleep_in_process(seconds=0.5), processes.sleep_in_process(seconds=600)]
     )
     await stage.wait_for_start(short)
     await stage.wait_for_start(long)
     worker.send(signal.SIGTERM)
-    assert await worker.wait_until_ended(within=1.0 + 2.0 + SLACK) == 0
+    assert await worker.wait_until_ended(within=2.0 + 2.0 + SLACK) == 0
     assert (await stage.record(short)).state is TaskState.COMPLETED
     record = await stage.record(long)
     assert (record.state, record.attempts) == (TaskState.READY, 0)
@@ -379,7 +380,7 @@ async def test_p12_impatient_signals(stage: Stage, number: signal.Signals) -> No
     while worker.is_alive:
         worker.send(number)
         await anyio.lowlevel.checkpoint()
-    assert worker.popen.returncode in (128 + number, -number), worker.output()
+    assert worker.popen.returncode == 128 + number, worker.output()
     assert "Traceback" not in worker.output()
 
 
