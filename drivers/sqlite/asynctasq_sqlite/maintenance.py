@@ -6,7 +6,7 @@ from itertools import pairwise
 import msgspec
 
 from asynctasq.driver_api import MaintenanceReport
-from asynctasq_sqlite.rows import seq_list
+from asynctasq_sqlite.rows import stored_seqs
 from asynctasq_sqlite.session import Session, numbers
 from asynctasq_sqlite.time_ends import end_lapsed_leases, expire_waiting_tasks
 from asynctasq_sqlite.transitions import remember
@@ -54,7 +54,7 @@ def _forget_ids(session: Session, limit: int) -> tuple[int, bool]:
         if len(forgotten) >= limit:
             break
         forget_at, token, queue, seqs = row
-        known = seq_list(seqs)
+        known = stored_seqs(seqs)
         room = limit - len(forgotten)
         forgotten += known[:room]
         rest = known[room:]

@@ -94,3 +94,11 @@ def stored_failures(text: str | None) -> list[StoredFailure]:
         return [] if text is None else _failures(text)
     except msgspec.MsgspecError:
         return []
+
+
+def stored_seqs(text: str) -> list[int]:
+    """The seqs in a column; none if somebody has damaged it, for what stands behind it has to be forgotten as well."""
+    try:
+        return seq_list(text)
+    except msgspec.MsgspecError:
+        return []

@@ -224,6 +224,24 @@ async def test_a_damaged_row_holds_up_nothing_but_itself(open_driver: Callable[.
     assert [failure.message for failure in (await driver.get_tasks(["b"]))["b"].failures] == ["again"]
 
 
+async def test_a_damaged_list_of_ids_does_not_stop_forgetting(driver: SQLiteDriver, path: Path) -> None:
+    """What is due behind a list that can't be read any more is forgotten; maintenance goes on and comes to an end."""
+    for id in ("a", "b"):
+        await driver.enqueue_many([new_task(id=id)])
+        await driver.settle_many(completions(await take(driver)))
+        shift_time(path, "asynctasq", 1)
+    shift_time(path, "asynctasq", 61)
+    with connection_to(path) as connection:
+        first = in_namespace("SELECT min(forget_at) FROM ns_remembered", "asynctasq")
+        (forget_at,) = connection.execute(first).fetchone()
+        damage = in_namespace("UPDATE ns_remembered SET seqs = '[1,' WHERE forget_at = ?", "asynctasq")
+        connection.execute(damage, (forget_at,))
+    report = await driver.maintain(limit=100)
+    assert (report.removed, report.more) == (1, False)
+    assert [outcome.accepted for outcome in await driver.enqueue_many([new_task(id="b")])] == [True]
+    assert (await driver.maintain(limit=100)).removed == 0
+
+
 async def test_who_expires_at_once_holds_its_key_within_its_batch(driver: SQLiteDriver) -> None:
     """A task that has expired when it is accepted ends once, as any other, although its batch asks for its key."""
     first, second = new_task(dedupe_key="k", expires_after=0.0), new_task(dedupe_key="k")
