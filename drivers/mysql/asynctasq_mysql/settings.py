@@ -66,9 +66,11 @@ class MySQLConfig(DriverSettings, frozen=True, kw_only=True):
     for at most 5 seconds."""
 
     poll_interval: Annotated[float, Meta(ge=0.001, le=60)] = 0.005
-    """Between two looks for new work, while work is coming in. The server has no push."""
-    max_poll_interval: Annotated[float, Meta(ge=0.001, le=60)] = 0.02
-    """Between two looks for new work, once nothing has come for a while. At least `poll_interval`."""
+    """Between two looks for new work, while work is coming in, and twice as much when it stops. The server has no
+    push."""
+    max_poll_interval: Annotated[float, Meta(ge=0.001, le=60)] = 0.05
+    """Between two looks for new work at most: the pause grows by 2 ms for each second in which nothing comes. At least
+    `poll_interval`."""
 
     max_payload_bytes: Annotated[int, Meta(ge=1, le=16_000_000)] = 262_144
     """The largest payload, and the largest result, in bytes."""

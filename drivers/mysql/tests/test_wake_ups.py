@@ -8,6 +8,7 @@ import anyio
 import msgspec
 import pytest
 from asynctasq_mysql import MySQLConfig, MySQLDriver
+from asynctasq_mysql.wake_ups import next_pause
 
 from asynctasq.driver_api import DriverClosed, NewTask
 
@@ -86,15 +87,37 @@ async def test_a_paused_queue_wakes_nobody(driver: MySQLDriver) -> None:
         assert await stream.wait(5.0)
 
 
+@pytest.mark.parametrize(
+    ("pause", "idle", "expected"),
+    [
+        (0.005, 0.0, 0.0055),
+        (0.0095, 0.3, 0.01),
+        (0.01, 5.0, 0.01),
+        (0.01, 10.0, 0.02),
+        (0.04, 24.0, 0.048),
+        (0.05, 3600.0, 0.05),
+    ],
+)
+def test_pauses_grow_while_nothing_comes(pause: float, idle: float, expected: float) -> None:
+    """From the shortest to twice as much in a tenth of a second, and to the longest in half a minute."""
+    assert next_pause(pause, idle, shortest=0.005, longest=0.05) == pytest.approx(expected)
+
+
+def test_the_longest_pause_bounds_all() -> None:
+    """A longest pause below twice the shortest is the longest all the same."""
+    assert next_pause(0.005, 100.0, shortest=0.005, longest=0.005) == 0.005
+    assert next_pause(0.010, 0.0, shortest=0.005, longest=0.006) == 0.006
+
+
 async def test_an_idle_listener_looks_less_often(settings: MySQLConfig, administrator: Administrator) -> None:
-    """While nothing comes, the server is asked at the longest interval, not at the shortest."""
-    driver = MySQLDriver(one_connection(settings, poll_interval=0.001, max_poll_interval=0.25))
+    """While nothing comes, the server is asked half as often as while something does."""
+    driver = MySQLDriver(one_connection(settings, poll_interval=0.05, max_poll_interval=30.0))
     await driver.prepare_storage()
     async with driver, driver.wake_ups.listen(["q"]) as stream:
-        await stream.wait(3.0)
-        before = await selects(driver)
         await stream.wait(2.0)
-        assert 4 <= await selects(driver) - before <= 10
+        before = await selects(driver)
+        await stream.wait(3.0)
+        assert 5 <= await selects(driver) - before <= 32
 
 
 async def test_work_makes_a_listener_look_often_again(settings: MySQLConfig, administrator: Administrator) -> None:
