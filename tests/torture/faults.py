@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import anyio
+from asynctasq_conformance.faults.proxy import TcpProxy
 from msgspec import Struct
 
 from tests.torture.history import FaultFired, History
@@ -30,6 +31,8 @@ class Scene(Struct):
     grace: float
     complaints: list[str]
     """What must hold beyond the checker, and did not."""
+    proxy: TcpProxy | None = None
+    """Between the processes and their server, in plans with a network."""
 
     def fired(self, fault: str, pid: int, *, since: float | None = None) -> None:
         """Write down that a fault happened."""

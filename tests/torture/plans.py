@@ -12,6 +12,7 @@ from tests.torture.faults import (
     twins,
     wrong_clocks,
 )
+from tests.torture.network import break_network, with_the_others
 from tests.torture.trial import Plan
 
 PLANS: dict[str, Plan] = {
@@ -75,6 +76,17 @@ PLANS: dict[str, Plan] = {
             url_options="busy_timeout=0.3&command_timeout=0.6",
             may_say=frozenset({"database is locked"}),
             drivers=frozenset({"sqlite"}),
+        ),
+        Plan(
+            name="network",
+            faults={"F5": break_network, "F7": with_the_others, "F8": with_the_others, "F9": with_the_others},
+            workers=3,
+            tasks=400,
+            seconds=10.0,
+            lease=3.0,
+            long_task=4.0,
+            networked=True,
+            drivers=frozenset({"redis", "postgres", "postgresql", "mysql"}),
         ),
     )
 }

@@ -75,7 +75,9 @@ async def main(url: str, seed: str, count: str, seconds: str, long: str, prefix:
     kinds = frozenset(mix.split(","))
     init(url=url)
     pause = float(seconds) / max(1, int(count) // BATCH)
-    async with DriverFactory.create(url) as driver:
+    driver = DriverFactory.create(url)
+    await stubbornly(driver.connect)
+    async with driver:
         if "blocking" in kinds:
             await stubbornly(tasks.blocks_event_loop(seconds=1.2 * float(long)).task_id(f"{prefix}-blocking").dispatch)
         for first in range(0, int(count), BATCH):

@@ -6,9 +6,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import anyio
+from asynctasq_conformance.faults.proxy import TcpProxy
 from msgspec import Struct, field
 
 from asynctasq import DriverFactory
@@ -16,6 +18,7 @@ from asynctasq.driver_api import Driver, TaskRecord
 from tests.torture.checker import Evidence, Violation, check, summary
 from tests.torture.faults import Fault, Scene
 from tests.torture.history import History, read_histories
+from tests.torture.network import open_network
 from tests.torture.timeline import Timeline, build_timeline
 from tests.torture.worker_fleet import Fleet, Process, Processes, eventually
 from tests.torture.wrong_environments import NO_LIMIT, PAGES_FILE
@@ -81,6 +84,8 @@ class Plan(Struct, kw_only=True):
     """No body runs again but after a Retry or a Release. (A lease may lapse of which its worker did not know yet.)"""
     limits_pages: bool = False
     """Workers and producers obey the file that says how many pages the store may have."""
+    networked: bool = False
+    """Workers and producers reach the store through a proxy."""
     drivers: frozenset[str] = frozenset()
     """The only ones that it is for; none named: all."""
 
@@ -122,8 +127,10 @@ async def run_trial(plan: Plan, *, seed: int, url: str, folder: Path, mutant: st
     """Run one trial in an empty folder, on an empty store; perhaps with a mistake in the workers."""
     print(f"trial {plan.name}, seed {seed}, {url}", flush=True)
     began = time.monotonic()
-    trial = _Trial(plan, seed, url, folder, mutant)
-    with Processes(folder) as processes:
+    async with AsyncExitStack() as stack:
+        proxy, place = await stack.enter_async_context(open_network(url)) if plan.networked else (None, url)
+        trial = _Trial(plan, seed, place, folder, mutant, proxy)
+        processes = stack.enter_context(Processes(folder))
         async with DriverFactory.create(url) as driver:
             await trial.run(processes, driver)
             records = {record.id: record for record in await all_records(driver)}
@@ -171,11 +178,14 @@ def _around(output: str, text: str) -> str:
 
 
 class _Trial:
-    def __init__(self, plan: Plan, seed: int, url: str, folder: Path, mutant: str | None) -> None:
+    def __init__(
+        self, plan: Plan, seed: int, url: str, folder: Path, mutant: str | None, proxy: TcpProxy | None
+    ) -> None:
         self.plan = plan
         self.seed = seed
         self._url = "?".join(filter(None, (url, plan.url_options)))
         self.folder = folder
+        self._proxy = proxy
         self._mutant = {} if mutant is None else {"TORTURE_MUTANT": mutant}
         self.histories = folder / "histories"
         self.histories.mkdir()
@@ -198,6 +208,7 @@ class _Trial:
             plan.lease,
             plan.grace,
             self.complaints,
+            self._proxy,
         )
         async with anyio.create_task_group() as care:
             care.start_soon(fleet.look_after)

@@ -78,7 +78,9 @@ def run_one(plan: str, seed: int, url: str, *, mutant: str | None = None) -> Rep
 
 async def _empty(url: str) -> None:
     """A store that several trials share has the records of the last one; they would be phantoms."""
-    async with DriverFactory.create(url) as driver:
+    driver = DriverFactory.create(url)
+    await driver.prepare_storage()
+    async with driver:
         ended = [record.id for record in await all_records(driver)]
         for first in range(0, len(ended), 1000):
             await driver.delete_many(ended[first : first + 1000])
