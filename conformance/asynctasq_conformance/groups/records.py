@@ -26,8 +26,13 @@ async def test_a_record_has_every_field_of_its_task(subject: Subject) -> None:
     )
     await subject.accept(task)
     record = await subject.record(task.id)
-    stored = {name: getattr(record, name) for name in task.__struct_fields__ if name not in ("delay", "available_at")}
-    assert stored == {name: getattr(task, name) for name in stored}
+    durations = ("expires_after", "keep_for", "remember_for")
+    names = [name for name in task.__struct_fields__ if name not in ("delay", "available_at", *durations)]
+    assert {name: getattr(record, name) for name in names} == {name: getattr(task, name) for name in names}
+    for name in durations:
+        shown, wanted = getattr(record, name), getattr(task, name)
+        rounded_up = shown is not None and -1e-6 <= shown - wanted <= subject.slack
+        assert rounded_up, f"{name} is {shown}; wanted {wanted}, rounded up to {subject.resolution} s"
 
 
 @example("REC-1")

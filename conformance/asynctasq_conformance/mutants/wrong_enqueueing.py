@@ -179,6 +179,26 @@ class DedupeKeyKeptAfterCompletion(PlainDriver):
         return super().holder_of_key(space, queue, key)
 
 
+@mutant("enqueue", "ENQ-9")
+class DedupeKeyKeptAfterCancellation(PlainDriver):
+    """A cancelled task still holds its dedupe key."""
+
+    def holder_of_key(self, space: Space, queue: str, key: str | None) -> StoredTask | None:
+        for stored in space.tasks.values():
+            if key is not None and stored.state == "cancelled" and stored.task.dedupe_key == key:
+                return stored
+        return super().holder_of_key(space, queue, key)
+
+
+@mutant("enqueue", "ENQ-9")
+class RetriedTaskLosesItsDedupeKey(PlainDriver):
+    """A task that waits for its next attempt holds no dedupe key."""
+
+    def holder_of_key(self, space: Space, queue: str, key: str | None) -> StoredTask | None:
+        holder = super().holder_of_key(space, queue, key)
+        return None if holder is not None and holder.started_at is not None and holder.state != LEASED else holder
+
+
 @mutant("enqueue", "ENQ-10")
 class EqualPayloadsCollapse(PlainDriver):
     """Two tasks of one payload are taken for one task."""

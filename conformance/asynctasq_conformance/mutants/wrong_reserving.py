@@ -68,6 +68,15 @@ class AttemptsCountFromZero(PlainDriver):
 
 
 @mutant("reserve", "RES-4")
+class AttemptsAreOneByte(PlainDriver):
+    """Attempts are counted in a column of one byte."""
+
+    def lease_to(self, stored: StoredTask, lease: float, worker: str, now: int) -> None:
+        super().lease_to(stored, lease, worker, now)
+        stored.attempts = min(stored.attempts, 127)
+
+
+@mutant("reserve", "RES-4")
 class AttemptsEndAtFive(PlainDriver):
     """The driver holds a limit of attempts, which is none of its business."""
 
