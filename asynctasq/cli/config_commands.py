@@ -3,6 +3,7 @@
 from typing import Any
 
 import click
+import msgspec
 
 from asynctasq.cli.driver_commands import json_option, prepare_configuration
 from asynctasq.cli.output import write_json, write_table
@@ -60,7 +61,7 @@ def _value_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple | list | set | frozenset):
-        return ",".join(str(each) for each in value) or "-"  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        return ",".join(map(str, msgspec.convert(value, list[Any]))) or "-"
     return str(value)
 
 

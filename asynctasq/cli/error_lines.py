@@ -3,7 +3,7 @@
 import errno
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from asynctasq.cli.exit_codes import ExitCode
 from asynctasq.errors import (
@@ -57,8 +57,8 @@ def _most_telling(error: BaseException) -> BaseException:
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
     if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-            yield from _leaves(each)  # pyright: ignore[reportUnknownArgumentType]
+        for each in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+            yield from _leaves(each)
     else:
         yield error
 

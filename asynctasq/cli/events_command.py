@@ -117,10 +117,9 @@ def _read(line: str) -> dict[str, Any] | None:
     """The event of a line, taken out of its CloudEvent if it is in one; None for what is no event."""
     try:
         event = msgspec.json.decode(line, type=dict[str, Any])
+        return msgspec.convert(event.get("data"), dict[str, Any]) if "specversion" in event else event
     except msgspec.MsgspecError:
         return None
-    data = event.get("data")
-    return data if "specversion" in event and isinstance(data, dict) else event  # pyright: ignore[reportUnknownVariableType]
 
 
 def _one_line(event: dict[str, Any]) -> str:

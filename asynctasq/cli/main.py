@@ -106,7 +106,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
         return error.exit_code
     except click.ClickException as error:
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "asynctasq"
-        _say(error.format_message(), f"what there is to say: {where} --help", color)
+        _say(error.format_message(), f"see: {where} --help", color)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)

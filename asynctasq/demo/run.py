@@ -1,11 +1,10 @@
 """The demonstration from its start to its report."""
 
-import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import anyio
@@ -88,24 +87,18 @@ async def demonstrate(options: Options, say: Callable[[str], None], progress: Pr
 # -- the plan
 
 
-class _folder:
+@contextmanager
+def _folder(options: Options) -> Generator[Path]:
     """The folder of the run: kept where the user said, or temporary."""
-
-    def __init__(self, options: Options) -> None:
-        self._kept = options.keep
-        if options.check and self._kept is None:
-            raise ConfigurationError("--check reads an earlier run: say where it was kept, with --keep FOLDER")
-
-    def __enter__(self) -> Path:
-        if self._kept is not None:
-            self._kept.mkdir(parents=True, exist_ok=True)
-            return self._kept.resolve()
-        self._temporary = Path(tempfile.mkdtemp(prefix="asynctasq-demo-")).resolve()
-        return self._temporary
-
-    def __exit__(self, *_: object) -> None:
-        if self._kept is None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+    if options.keep is not None:
+        if not options.check:
+            options.keep.mkdir(parents=True, exist_ok=True)
+        yield options.keep.resolve()
+        return
+    if options.check:
+        raise ConfigurationError("--check reads an earlier run: say where it was kept, with --keep FOLDER")
+    with tempfile.TemporaryDirectory(prefix="asynctasq-demo-") as folder:
+        yield Path(folder).resolve()
 
 
 def _make_plan(options: Options, folder: Path) -> Plan:

@@ -1,4 +1,4 @@
-"""Names and call shapes of existing applications: one test for each of them.
+"""Names and call shapes of existing applications: one test for each of them, here and in `test_ecosystem_names_*.py`.
 
 Still to come, with what they need: the hooks and session factories of ORMs (`register_orm_hooks`, `SqlalchemyOrmHook`,
 `DjangoOrmHook`, `TortoiseOrmHook`, `create_worker_session_factory`, `Base._asynctasq_session_factory`,
@@ -44,6 +44,7 @@ from asynctasq.errors import ConfigurationError, RunningEventLoop
 from asynctasq.testing import drain
 from tests.acceptance.recording_emitter import Recording
 from tests.acceptance.workers import until
+from tests.backend_urls import own_namespace
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("fresh_application")]
 
@@ -62,6 +63,12 @@ class Triple(AsyncTask[int]):
 
     async def execute(self) -> int:
         return 3 * self.number
+
+
+def redis_settings(config: Config) -> asynctasq.RedisConfig:
+    settings = config.driver_settings()
+    assert isinstance(settings, asynctasq.RedisConfig)
+    return settings
 
 
 # -- configuration
@@ -91,7 +98,7 @@ async def test_init(memory_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (config.task_defaults.queue, config.task_defaults.max_attempts) == ("partial", 9)
     assert (application().sqlalchemy_engine, application().tortoise_config) == (engine, tortoise)
     assert init(driver="redis", redis=asynctasq.RedisConfig(db=3)).driver == "redis"
-    assert Config.get().driver_settings().db == 3  # type: ignore[attr-defined]
+    assert redis_settings(Config.get()).db == 3
     assert init({"driver": "memory"}, None, {"apps": 1}).driver == "memory"
     assert application().tortoise_config == {"apps": 1}
 
@@ -174,7 +181,7 @@ async def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASYNCTASQ_REDIS_DB", "7")
     monkeypatch.setenv("ASYNCTASQ_PROCESS_POOL_SIZE", "2")
     config = Config.get()
-    assert (config.driver, config.driver_settings().db, config.process_pool.size) == ("redis", 7, 2)  # type: ignore[attr-defined]
+    assert (config.driver, redis_settings(config).db, config.process_pool.size) == ("redis", 7, 2)
 
 
 # -- tasks
@@ -278,6 +285,31 @@ async def test_driver_factory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "group", "field"),
+    [("redis", "RedisConfig", "url"), ("postgres", "PostgresConfig", "dsn"), ("mysql", "MySQLConfig", "dsn")],
+)
+async def test_servers_by_name_and_group(monkeypatch: pytest.MonkeyPatch, name: str, group: str, field: str) -> None:
+    """`DriverFactory.create(name, XConfig(...))`, `init({"driver": ..., name: {...}})` and `ASYNCTASQ_DRIVER` with
+    `ASYNCTASQ_<GROUP>_<FIELD>`: each reaches the same namespace of a real server, and a task runs there."""
+    async with own_namespace(name, prefix="acceptance") as url:
+        place, _, namespace = url.partition("?namespace=")
+        init({"driver": name, name: {field: place, "namespace": namespace}})
+        by_code = await double(4).dispatch()
+        await cleanup()
+        monkeypatch.setenv("ASYNCTASQ_DRIVER", name)
+        monkeypatch.setenv(f"ASYNCTASQ_{name.upper()}_{field.upper()}", place)
+        monkeypatch.setenv(f"ASYNCTASQ_{name.upper()}_NAMESPACE", namespace)
+        init()
+        by_environment = await double(5).dispatch()
+        driver = DriverFactory.create(name, getattr(asynctasq, group)(**{field: place, "namespace": namespace}))
+        await driver.connect()
+        assert set(await driver.get_tasks([by_code, by_environment])) == {by_code, by_environment}
+        await driver.disconnect()
+        await drain()
+        assert [await handle.result(timeout=1) for handle in (by_code, by_environment)] == [8, 10]
+
+
+@pytest.mark.parametrize(
     ("older", "instead"),
     [
         ("enqueue", "enqueue_many"),
@@ -318,7 +350,8 @@ assert isinstance(console, Console)
 assert (print, Console, Table, Panel, Syntax) == (
     rich.print, rich.console.Console, rich.table.Table, rich.panel.Panel, rich.syntax.Syntax)
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_command_line(tmp_path: Path) -> None:

@@ -109,13 +109,13 @@ async def test_internals(name: str) -> None:
 # -- monitoring
 
 
-async def test_monitoring(sqlite_url: str) -> None:
+async def test_monitoring(every_url: str) -> None:
     """`MonitoringService(driver, serializer)` with each of its methods; `TaskInfo`, `QueueStats`, `WorkerInfo`."""
-    init(url=sqlite_url)
+    init(url=every_url)
     await double(1).task_id("a").dispatch()
     await double(2).task_id("b").on_queue("other").dispatch()
     await drain("default")
-    monitoring = MonitoringService(DriverFactory.create(sqlite_url), serializer=MsgspecSerializer())
+    monitoring = MonitoringService(DriverFactory.create(every_url), serializer=MsgspecSerializer())
     stats = await monitoring.get_queue_stats("default")
     assert isinstance(stats, QueueStats)
     assert set(QueueStats.__struct_fields__) == {

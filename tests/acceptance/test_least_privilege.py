@@ -40,8 +40,11 @@ def as_user(url: str, *, path: str | None = None, query: str) -> str:
     return urlunsplit((parts.scheme, place, parts.path if path is None else path, query, ""))
 
 
-async def everything_works(url: str) -> None:
-    """A worker and an application do all that they ever do: dispatch, run, retry, bury, report, look, pause, purge."""
+async def work_is_done(url: str) -> int:
+    """A worker and an application do all that they ever do: dispatch, run, retry, bury, report, look, pause, purge.
+
+    Gives the number of tasks that ran well.
+    """
     init(url=url)
     dead = await dead_letter(1)
     handle = await charge(1).unique("one").dispatch()
@@ -62,7 +65,9 @@ async def everything_works(url: str) -> None:
         assert [finding.code for finding in await driver.diagnose() if "denied" in finding.message] == []
         await drain()
         await driver.purge(["default"])
-        assert (await driver.queue_stats(["default"]))["default"].dead == 0
+        stats = (await driver.queue_stats(["default"]))["default"]
+        assert stats.dead == 0
+        return stats.total_completed
 
 
 async def _infos(monitoring: MonitoringService) -> AsyncIterator[object]:
@@ -78,7 +83,7 @@ async def test_redis() -> None:
     async with Redis.from_url(url) as administrator:
         await administrator.execute_command(*acl[:2], USER, *acl[3:])
         try:
-            await everything_works(as_user(url, query=f"namespace={OWN}"))
+            assert await work_is_done(as_user(url, query=f"namespace={OWN}")) == 1
             keys = [key async for key in administrator.scan_iter(match=f"asynctasq:{{{OWN}}}:*", count=1000)]
             assert keys
             await administrator.delete(*keys)
@@ -96,7 +101,7 @@ async def test_postgres() -> None:
         await administrator.execute(f"create role \"{USER}\" login password 'secret'")
         await DriverFactory.create(f"{url}?schema={OWN}").prepare_storage()
         await administrator.execute(grants)
-        await everything_works(as_user(url, query=f"schema={OWN}"))
+        assert await work_is_done(as_user(url, query=f"schema={OWN}")) == 1
     finally:
         await administrator.execute(f'drop schema {OWN} cascade; drop owned by "{USER}"; drop role "{USER}"')
         await administrator.close()
@@ -131,6 +136,6 @@ async def test_mysql() -> None:
             parts = urlsplit(url)
             await DriverFactory.create(urlunsplit(parts._replace(path=f"/{OWN}"))).prepare_storage()
             await cursor.execute(grant)
-            await everything_works(as_user(url, path=f"/{OWN}", query=""))
+            assert await work_is_done(as_user(url, path=f"/{OWN}", query="")) == 1
         finally:
             await cursor.execute(f"drop user {user}")

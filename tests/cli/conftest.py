@@ -1,9 +1,9 @@
 """A command line that is called as a function, in a folder of its own, on a real SQLite file."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 import pytest
@@ -59,12 +59,12 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.url = f"sqlite:///{folder / 'tasks.db'}"
 
-    def fill(self, fill: Callable[[Driver], object]) -> None:
+    def fill(self, fill: Callable[[Driver], Awaitable[object]]) -> None:
         """Run an async function with a connected driver."""
 
         async def run() -> None:
             async with DriverFactory.create(self.url) as driver:
-                await fill(driver)  # type: ignore[misc]
+                await fill(driver)
 
         anyio.run(run)
 
@@ -108,8 +108,8 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path)
 
 
-def new_task(task_id: str, *, queue: str = "mail", name: str = "app:send", **fields: object) -> NewTask:
+def new_task(task_id: str, *, queue: str = "mail", name: str = "app:send", **fields: Any) -> NewTask:
     """A task with one argument, as the core frames it."""
     headers = encode_headers(Headers(max_attempts=5, timeout=12.5))
     payload = encode_frame(headers, MsgpackSerializer().encode({"to": "a@b.c"}))
-    return NewTask(id=task_id, queue=queue, name=name, payload=payload, **fields)  # type: ignore[arg-type]
+    return NewTask(id=task_id, queue=queue, name=name, payload=payload, **fields)

@@ -39,7 +39,7 @@ def test_every_module_is_python() -> None:
     for name in ("a", "class", "x1", "verylongnameofabackend"):
         for place, text in driver_package_files(name):
             if place.suffix == ".py":
-                compile(text, str(place), "exec")
+                assert compile(text, str(place), "exec")
 
 
 def test_the_template_fits_this_version() -> None:

@@ -215,7 +215,7 @@ def test_missing_storage_is_exit_5(folder: Path, start: Start) -> None:
 def test_a_store_that_nobody_else_sees_is_warned_of(start: Start) -> None:
     """A worker on the memory driver can only run what its own tasks put in, and says so."""
     worker = start("--url", "memory://")
-    wait_for_line(worker, "nobody else can put any in")
+    assert "memory" in wait_for_line(worker, "nobody else can put any in")
 
 
 def get(port: int, path: str, **headers: str) -> tuple[int, str]:

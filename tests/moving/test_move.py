@@ -52,6 +52,11 @@ def quiet(source: Driver, target: Driver, **options: Any) -> Move:
     return Move(source, target, say=lambda _: None, progress=lambda *_: None, **options)
 
 
+async def paused(driver: Driver) -> frozenset[str]:
+    assert driver.pausing is not None
+    return await driver.pausing.paused_queues()
+
+
 async def waiting_ids(driver: Driver) -> set[str]:
     page = await driver.list_tasks(limit=1000)
     assert page.after is None
@@ -80,8 +85,8 @@ async def test_ids_and_options_are_kept(sqlite_url: str) -> None:
                 assert getattr(record, field) == getattr(task, field)
         assert stored["later"].state is TaskState.SCHEDULED
         assert 3500 < (stored["expires"].expires_after or 0) <= 3600
-        assert await source.pausing.paused_queues() == frozenset(QUEUES)  # type: ignore[union-attr]
-        assert not await target.pausing.paused_queues()  # type: ignore[union-attr]
+        assert await paused(source) == frozenset(QUEUES)
+        assert not await paused(target)
         first = await target.reserve(["emails"], limit=5, lease=30, worker="w")
         assert [delivery.id for delivery in first] == ["urgent", "plain-00", "plain-01", "plain-02", "plain-03"]
 
@@ -130,7 +135,7 @@ async def test_interrupted_anywhere_it_loses_and_doubles_nothing() -> None:
             was_blown, fuse.blown = fuse.blown, True
             assert await waiting_ids(target) == tasks
             assert not await waiting_ids(source)
-            assert not await target.pausing.paused_queues()  # type: ignore[union-attr]
+            assert not await paused(target)
             if not was_blown:
                 return
     pytest.fail("the move made more than 60 calls")

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -38,8 +39,8 @@ async def urls(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             yield one, other
 
 
-def new_task(id: str, **fields: object) -> NewTask:
-    return NewTask(id=id, queue="emails", name="send", payload=b"\x00\xff" + id.encode(), **fields)  # type: ignore[arg-type]
+def new_task(id: str, **fields: Any) -> NewTask:
+    return NewTask(id=id, queue="emails", name="send", payload=b"\x00\xff" + id.encode(), **fields)
 
 
 async def ids_in(driver: Driver, queue: str = "emails") -> list[str]:
