@@ -36,26 +36,30 @@ def deliveries(reply: list[Any], queues: tuple[str, ...], nonce: str, lease: flo
     """The reply of `reserve.lua` but for its first field."""
     delivered: list[Delivery] = []
     moments: dict[int, Any] = {}  # tasks of one batch were accepted in one instant
+    head, name, correlation_id = b"", "", None  # most tasks of a batch have the same
     for group_at in range(0, len(reply), 3):
         queue = queues[cast(int, reply[group_at])]
         priority, group = reply[group_at + 1], reply[group_at + 2]
         for at in range(0, len(group), 4):
-            task_id = id_of(group[at])
-            name, correlation_id, payload = split_body(group[at + 1])
-            enqueued = group[at + 3]
+            key, body, enqueued = group[at], group[at + 1], group[at + 3]
+            if head and body.startswith(head):
+                payload = body[len(head) :]
+            else:
+                name, correlation_id, payload = split_body(body)
+                head = body[: -len(payload)] if payload else b""  # one without a payload may be damaged
             enqueued_at = moments.get(enqueued)
             if enqueued_at is None:
                 enqueued_at = moments[enqueued] = moment_of(enqueued)
             delivered.append(
                 Delivery(
-                    id=task_id,
+                    id=id_of(key),
                     queue=queue,
                     name=name,
                     payload=payload,
                     correlation_id=correlation_id,
                     priority=priority,
                     attempt=group[at + 2],
-                    receipt=receipt_of(nonce, task_id),
+                    receipt=receipt_of(nonce, key),
                     enqueued_at=enqueued_at,
                     lease=lease,
                 )

@@ -38,21 +38,30 @@ def plain_task_arguments(task: NewTask) -> tuple[Argument, ...] | None:
 def settle_arguments(settlements: Sequence[Settlement]) -> list[Argument]:
     """Their number, the keys of their tasks, and each one's kind, receipt and details.
 
+    Plain completions in a row that came from one delivery have their kind, receipt and number once.
+
     Raises:
         InvalidArgument: a follow-up's due time is too far away.
     """
     keys: list[Argument] = [len(settlements)]
     details: list[Argument] = []
+    completed, run = "", 0
     for settlement in settlements:
         key, nonce = key_and_nonce(settlement.receipt)
         keys.append(key)
-        if isinstance(settlement, Complete):
-            if settlement.result is None and not settlement.follow_ups:
-                details += ("C", nonce)
-            else:
-                _append_rich_completion(details, nonce, settlement)
+        is_plain = isinstance(settlement, Complete) and settlement.result is None and not settlement.follow_ups
+        if run and not (is_plain and nonce == completed):
+            details += ("C", completed, run)
+            run = 0
+        if is_plain:
+            completed = nonce
+            run += 1
+        elif isinstance(settlement, Complete):
+            _append_rich_completion(details, nonce, settlement)
         else:
             details += _other_details(settlement, nonce)
+    if run:
+        details += ("C", completed, run)
     keys += details
     return keys
 

@@ -53,48 +53,58 @@ local function lease_special(task, key)
   return true, true
 end
 
+-- How often a task was delivered before, and its record as leased: no record if that is stored already, and nothing if
+-- the task can't be leased.
+local function lease(queue, zone, member, key, blob, body)
+  local task
+  if body and is_sound(blob) then
+    local _, flags, attempts = unpack_fields('<BBI4', blob)
+    local leased = pack('<BBI4', zone + 1, flags, attempts + 1) .. delivery .. string.sub(blob, rest_starts_at(blob))
+    if flags < HAS_EXTRA then return attempts, leased end
+    task = load(blob)
+    if task then
+      local is_leased, is_stored = lease_special(task, key)
+      return is_leased and attempts, not is_stored and leased
+    end
+  end
+  take_out(queue, member)
+  return nil
+end
+
+local FRESH_LENGTH = 31 -- of a front without a worker; then the rest, up to the queue's name: 26
+
 -- Lease these members of one queue and priority; returns how many could not be leased.
 local function take_members(queue, zone, members, group)
   local keys = {}
   for index, member in ipairs(members) do keys[index] = string.sub(member, 7) end
   local blobs, all_bodies = call('HMGET', META, unpack(keys)), call('HMGET', BODY, unpack(keys))
   local metas, scores, score = { 'HSET', META }, { 'ZADD', QUEUE .. queue }, digits((zone + 1) * ZONE + lease_end)
-  local left_out = 0
+  local fresh = pack(FRONT, zone, 0, 0, 0, 0, NO_RECEIPT, 0, '')
+  local first_delivery = pack('<BBI4', zone + 1, 0, 1) .. delivery
+  local slot, group_slot, left_out = 2, #group, 0
   for index, key in ipairs(keys) do
-    local blob, body = blobs[index], all_bodies[index]
-    local is_readable = body and is_sound(blob)
-    local is_leased, is_stored = is_readable, false
-    local flags, attempts, rest_start, _
-    if is_readable then
-      _, flags, attempts = unpack_fields('<BBI4', blob)
-      rest_start = rest_starts_at(blob)
-      if flags >= HAS_EXTRA then
-        local task = load(blob)
-        is_readable = task ~= nil
-        if task then is_leased, is_stored = lease_special(task, key) end
-      end
+    local blob, body, attempts, leased = blobs[index], all_bodies[index], nil, nil
+    if body and blob and string.sub(blob, 1, FRESH_LENGTH) == fresh and string.byte(blob, 57) == #blob - 57 then
+      attempts, leased = 0, first_delivery .. string.sub(blob, FRESH_LENGTH + 1)
+    else
+      attempts, leased = lease(queue, zone, members[index], key, blob, body)
     end
-    if not is_readable then
-      is_leased = false
-      take_out(queue, members[index])
-    end
-    if not is_leased then
+    if not attempts then
       left_out = left_out + 1
     else
-      if not is_stored then
-        local slot = #metas
-        metas[slot + 1] = key
-        metas[slot + 2] = pack('<BBI4', zone + 1, flags, attempts + 1) .. delivery .. string.sub(blob, rest_start)
-        scores[#scores + 1], scores[#scores + 2] = score, members[index]
+      if leased then
+        metas[slot + 1], metas[slot + 2] = key, leased
+        scores[slot + 1], scores[slot + 2] = score, members[index]
+        slot = slot + 2
       end
-      local slot = #group
-      group[slot + 1], group[slot + 2] = key, body
-      group[slot + 3], group[slot + 4] = attempts + 1, unpack_fields('<I6', blob, rest_start + 13)
+      group[group_slot + 1], group[group_slot + 2] = key, body
+      group[group_slot + 3], group[group_slot + 4] = attempts + 1, unpack_fields('<I6', blob, rest_starts_at(blob) + 13)
+      group_slot = group_slot + 4
       bytes = bytes + #body
       taken = taken + 1
     end
   end
-  if #metas > 2 then
+  if slot > 2 then
     send(metas)
     send(scores)
   end

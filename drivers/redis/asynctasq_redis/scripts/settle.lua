@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- ARGV: number of settlements, their task keys; for each: kind, receipt, and what the kind has:
---   C complete: nothing   R with a result or follow-ups: '1' or '', result, number of follow-ups, their keys, their runs
+--   C complete: how many in a row of this receipt   R with a result or follow-ups: '1' or '', result, number of
+--   follow-ups, their keys, their runs
 --   T retry: delay, failure   L release: delay   B bury: reason, failure   X cancel: reason
 -- Returns a string of 'A' (applied) and 'S' (stale).
 --#include clock.lua
@@ -17,40 +18,43 @@ local keys = take_many(total)
 local blobs = call('HMGET', META, unpack(keys))
 local outcomes, settled = {}, {}
 
--- Plain completions, gathered: the lists are sent before a follow-up looks at the store, and at the end.
-local plain_metas, plain_bodies, plain_members, plain_ids = { 'HDEL', META }, { 'HDEL', BODY }, {}, {}
+-- Plain completions are gathered by what the ends of their records say: how long the id is remembered, and the queue.
+-- They are sent before a follow-up looks at the store, and at the end.
+local plain_keys, plain_number, plain_groups = { 'HDEL', META }, 2, {}
 local function send_plain()
-  if #plain_metas == 2 then return end
-  send(plain_metas)
-  send(plain_bodies)
-  for _, members in pairs(plain_members) do
-    send(members)
-    count(members.queue, 'completed', #members - 2)
+  if plain_number == 2 then return end
+  send(plain_keys)
+  plain_keys[2] = BODY
+  send(plain_keys)
+  for _, group in pairs(plain_groups) do
+    send(group.members)
+    count(group.queue, 'completed', group.number)
+    if group.duration > 0 then
+      group.ids[2] = bucket_of(group.duration, now + group.duration)
+      send(group.ids)
+    end
   end
-  for duration, ids in pairs(plain_ids) do
-    ids[2] = bucket_of(duration, now + duration)
-    send(ids)
-  end
-  plain_metas, plain_bodies, plain_members, plain_ids = { 'HDEL', META }, { 'HDEL', BODY }, {}, {}
+  plain_keys, plain_number, plain_groups = { 'HDEL', META }, 2, {}
 end
 
-local function complete_plain(key, sequence, queue, duration)
-  plain_metas[#plain_metas + 1] = key
-  plain_bodies[#plain_bodies + 1] = key
-  local members = plain_members[queue]
-  if not members then
-    members = { 'ZREM', QUEUE .. queue, queue = queue }
-    plain_members[queue] = members
+local function plain_group(record_end)
+  local duration, queue = unpack_fields('<I6Bc0', record_end)
+  local group = { queue = queue, duration = duration, moment = pack('<I6', now + duration), number = 0,
+    members = { 'ZREM', QUEUE .. queue }, ids = { 'HSET', '' } }
+  plain_groups[record_end] = group
+  return group
+end
+
+local function complete_plain(key, sequence, group)
+  plain_number = plain_number + 1
+  plain_keys[plain_number] = key
+  local number = group.number + 1
+  group.number = number
+  group.members[number + 2] = sequence .. key
+  if group.duration > 0 then
+    local slot = 2 * number
+    group.ids[slot + 1], group.ids[slot + 2] = key, group.moment
   end
-  members[#members + 1] = sequence .. key
-  if duration == 0 then return end
-  local ids = plain_ids[duration]
-  if not ids then
-    ids = { 'HSET', '', moment = pack('<I6', now + duration) }
-    plain_ids[duration] = ids
-  end
-  local slot = #ids
-  ids[slot + 1], ids[slot + 2] = key, ids.moment
 end
 
 local function complete(task, key, result)
@@ -102,7 +106,6 @@ end
 
 -- The arguments of a kind, taken off the stream whether the item is stale or not.
 local function take_arguments(kind)
-  if kind == 'C' then return nil end
   if kind == 'L' or kind == 'X' then return take(), nil end
   return take(), take()
 end
@@ -115,25 +118,52 @@ local function skip_runs(number)
   end
 end
 
-for index = 1, total do
-  local key, kind, receipt = keys[index], take(), take()
-  local first, second = take_arguments(kind)
-  local blob, is_applied = not settled[key] and blobs[index], false
-  if is_sound(blob) then
-    local _, flags, _, lease_end, _, held = unpack_fields('<BBI4I6I6c12', blob)
-    if held == receipt and lease_end > now then
-      local is_plain = flags == 0 and (kind == 'C' or kind == 'R')
-      local task = not is_plain and load(blob)
-      is_applied = is_plain or task ~= nil
-      settled[key] = is_applied
-      if is_plain then
-        local sequence, _, _, _, duration, queue = unpack_fields(REST, blob, rest_starts_at(blob))
-        complete_plain(key, sequence, queue, duration)
-      elseif task then
-        settle(kind, task, key, first, second)
-      end
-    end
+-- What all records of one delivery share, from the lease's end to the worker, of the last one that was found alive; and
+-- where their rests start. A record that has this and ends like one that was read before need not be read itself.
+local alive, alive_receipt, rest_start = '', '', 1
+
+local function complete_like_the_last(key, receipt, blob)
+  if receipt ~= alive_receipt or string.byte(blob, 2) ~= 0 or string.sub(blob, 7, rest_start - 1) ~= alive then
+    return false
   end
+  local group = plain_groups[string.sub(blob, rest_start + 19)]
+  if not group then return false end
+  complete_plain(key, string.sub(blob, rest_start, rest_start + 5), group)
+  return true
+end
+
+local function settle_one(kind, key, receipt, blob, first, second)
+  if not is_sound(blob) then return false end
+  local _, flags, _, lease_end, _, held = unpack_fields('<BBI4I6I6c12', blob)
+  if held ~= receipt or lease_end <= now then return false end
+  if flags ~= 0 or not (kind == 'C' or kind == 'R') then
+    local task = load(blob)
+    if task then settle(kind, task, key, first, second) end
+    return task ~= nil
+  end
+  rest_start = rest_starts_at(blob)
+  alive, alive_receipt = string.sub(blob, 7, rest_start - 1), receipt
+  local record_end = string.sub(blob, rest_start + 19)
+  complete_plain(key, string.sub(blob, rest_start, rest_start + 5), plain_groups[record_end] or plain_group(record_end))
+  return true
+end
+
+local kind, receipt, first, second
+local in_a_row = 0
+for index = 1, total do
+  local key, is_applied = keys[index], false
+  if in_a_row > 0 then
+    in_a_row = in_a_row - 1
+  else
+    kind, receipt = take(), take()
+    if kind == 'C' then in_a_row = take_number() - 1 else first, second = take_arguments(kind) end
+  end
+  local blob = not settled[key] and blobs[index]
+  if blob then
+    is_applied = kind == 'C' and complete_like_the_last(key, receipt, blob)
+      or settle_one(kind, key, receipt, blob, first, second)
+  end
+  if is_applied then settled[key] = true end
   outcomes[index] = is_applied and 'A' or 'S'
   if kind == 'R' then
     local follow_ups = take_number()

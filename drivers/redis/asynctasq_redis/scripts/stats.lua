@@ -1,6 +1,6 @@
 #!lua flags=no-writes
--- ARGV: queues. Returns for each, or for the first of them if there was much to look at: ready, scheduled, leased, dead, age of the oldest ready task in ticks or -1,
--- completed, dead, retried and cancelled in all.
+-- ARGV: queues. Returns for each, or for the first of them if there was much to look at:
+-- ready, scheduled, leased, dead, age of the oldest ready task in ticks or -1; completed, dead, retried, cancelled in all.
 --#include clock.lua
 --#include keys.lua
 --#include layout.lua
