@@ -46,7 +46,11 @@ def move(source_url: str, target_url: str, queues: str | None, dead: bool, as_js
             verify_traits(target, sides[1].spec)
             return await _persistently(Move(source, target, say=_say, progress=_progress, with_dead=dead), chosen)
 
-    found = run_event_loop(run, event_loops=loops)
+    try:
+        found = run_event_loop(run, event_loops=loops)
+    except KeyboardInterrupt:
+        _say("interrupted: the queues stay paused in both stores; run the same move again, and it goes on")
+        return ExitCode.INTERRUPTED
     if as_json:
         write_json(found)
     for each in found:

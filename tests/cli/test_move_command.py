@@ -1,6 +1,9 @@
 """`asynctasq move`, as it is typed."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,22 @@ def test_a_key_that_is_held_is_exit_1(type_command: Type, store: Store, own_fold
     [queue] = json.loads(typed.out)
     assert (queue["queue"], queue["moved"], queue["kept"]) == ("mail", 0, ["mine"])
     assert "such as mine" in typed.err
+
+
+def test_ctrl_c_says_how_to_go_on(store: Store, own_folder: Path) -> None:
+    """An interrupted move leaves queues paused: it says so, and that the same command goes on."""
+    store.lease(new_task("runs"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "asynctasq", "move", "--from", store.url, "--to", f"sqlite:///{own_folder}/other.db"],
+        stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a background shell ignores it
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert "waiting for 1 tasks that run" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said.startswith("interrupted: the queues stay paused in both stores; run the same move again")
 
 
 def test_nothing_to_move_is_said(type_command: Type, store: Store, own_folder: Path) -> None:
