@@ -18,14 +18,14 @@ from asynctasq_sqlite.statements import in_namespace, table_prefix
 from asynctasq.driver_api import DriverClosed
 
 SHIFTS = (
-    "UPDATE ns_task SET at = at - ?1, enqueued_at = enqueued_at - ?1",
-    "UPDATE ns_waiting SET at = at - ?1",
-    "UPDATE ns_leased SET until = until - ?1, started_at = started_at - ?1",
-    "UPDATE ns_extra SET at = at - ?1, expires_at = expires_at - ?1, started_at = started_at - ?1",
-    "UPDATE ns_ended SET finished_at = finished_at - ?1, drop_at = drop_at - ?1",
-    "UPDATE ns_remembered SET forget_at = forget_at - ?1",
-    "UPDATE ns_report SET reported_at = reported_at - ?1, until = until - ?1",
-    f"UPDATE ns_meta SET next_lapse = next_lapse - ?1 WHERE next_lapse < {NEVER}",
+    "UPDATE ns_task SET at = at - :shift, enqueued_at = enqueued_at - :shift",
+    "UPDATE ns_waiting SET at = at - :shift",
+    "UPDATE ns_leased SET until = until - :shift, started_at = started_at - :shift",
+    "UPDATE ns_extra SET at = at - :shift, expires_at = expires_at - :shift, started_at = started_at - :shift",
+    "UPDATE ns_ended SET finished_at = finished_at - :shift, drop_at = drop_at - :shift",
+    "UPDATE ns_remembered SET forget_at = forget_at - :shift",
+    "UPDATE ns_report SET reported_at = reported_at - :shift, until = until - :shift",
+    f"UPDATE ns_meta SET next_lapse = next_lapse - :shift WHERE next_lapse < {NEVER}",
 )
 
 
@@ -42,7 +42,7 @@ def shift_time(path: Path, namespace: str, seconds: float) -> None:
     with connection_to(path) as connection:
         connection.execute("BEGIN IMMEDIATE")
         for statement in SHIFTS:
-            connection.execute(in_namespace(statement, namespace), (shift,))
+            connection.execute(in_namespace(statement, namespace), {"shift": shift})
         failures = in_namespace("SELECT seq, failures FROM ns_extra WHERE failures IS NOT NULL", namespace)
         for seq, stored in connection.execute(failures).fetchall():
             moved = [[*failure[:-1], failure[-1] - shift] for failure in msgspec.json.decode(stored)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import asynctasq_sqlite
 import pytest
 from asynctasq_sqlite.connection import open_connection
+from asynctasq_sqlite.session import bound
 from asynctasq_sqlite.settings import SQLiteConfig
 from asynctasq_sqlite.statements import in_namespace, statements, table_prefix, with_rows
 
@@ -68,7 +69,7 @@ def test_the_plan_test_bites(plans: Connection) -> None:
 def _plan(connection: Connection, sql: str) -> list[str]:
     numbers = [int(number) for number in re.findall(r"\?(\d)", sql)]
     parameters = [None] * (max(numbers) if numbers else sql.count("?"))
-    return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
+    return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", bound(sql, parameters))]
 
 
 def _is_table(connection: Connection, name: str) -> bool:
