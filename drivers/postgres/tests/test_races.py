@@ -8,13 +8,16 @@ from typing import TypeVar
 import asyncpg
 import pytest
 from asynctasq_postgres.driver import PostgresDriver
+from asynctasq_postgres.receipts import read_receipt
 
 from asynctasq.driver_api import (
     Bury,
     CancelOutcome,
     Complete,
+    Delivery,
     Failure,
     NewTask,
+    Release,
     ReplayStatus,
     SettleOutcome,
     TaskState,
@@ -146,3 +149,45 @@ async def test_equal_ids_among_follow_ups(driver: PostgresDriver) -> None:
     assert outcomes == [SettleOutcome.APPLIED]
     records = await driver.get_tasks(["x", "y", "z"])
     assert {id: record.priority for id, record in records.items()} == {"x": 9, "z": 4}
+
+
+async def test_a_completion_behind_a_heartbeat(driver: PostgresDriver, connection: asyncpg.Connection) -> None:
+    """A lease that is being extended is still the same lease."""
+    await driver.enqueue_many([task("a"), task("b")])
+    deliveries = await driver.reserve(["q"], limit=2, lease=60.0, worker="w")
+    async with connection.transaction():
+        seq, nonce = _fields(deliveries[1])
+        statement = driver._names.statement("extend_many")
+        assert len(await connection.fetch(statement, driver._connected.namespace, [seq], [nonce], 90.0)) == 1
+        settling = await once_it_waits(
+            connection, driver.settle_many([Complete(receipt=delivery.receipt) for delivery in deliveries])
+        )
+    assert await settling == [SettleOutcome.APPLIED] * 2
+    assert (await driver.queue_stats(["q"]))["q"].total_completed == 2
+
+
+async def test_a_completion_behind_another_settlement(driver: PostgresDriver, connection: asyncpg.Connection) -> None:
+    """What was given back and delivered again meanwhile is no longer this delivery's to complete."""
+    await driver.enqueue_many([task("a"), task("b")])
+    deliveries = await driver.reserve(["q"], limit=2, lease=60.0, worker="w")
+    assert driver.transactions is not None
+    async with connection.transaction():
+        await driver.transactions.on(connection).settle_many([Release(receipt=deliveries[1].receipt)])
+        claim = driver._names.statement("reserve")
+        lines = [driver._names.first_line("q")]
+        rows = await connection.fetch(
+            claim, driver._connected.namespace, ["q"], lines, 9, 60.0, "other", 7, [None] * 10
+        )
+        assert len(rows) == 2  # what the claim saw, and the task
+        settling = await once_it_waits(
+            connection, driver.settle_many([Complete(receipt=delivery.receipt) for delivery in deliveries])
+        )
+    assert await settling == [SettleOutcome.APPLIED, SettleOutcome.STALE]
+    record = (await driver.get_tasks(["b"]))["b"]
+    assert (record.state, record.worker, record.attempts) == (TaskState.LEASED, "other", 1)
+
+
+def _fields(delivery: Delivery) -> tuple[int, int]:
+    fields = read_receipt(delivery.receipt)
+    assert fields is not None
+    return fields

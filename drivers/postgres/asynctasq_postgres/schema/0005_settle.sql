@@ -12,7 +12,8 @@ BEGIN
         USING unnest(p_seqs, p_receipts) AS u (seq, receipt), LATERAL (
                 SELECT k.ctid AS tid FROM {task} AS k WHERE k.namespace = p_namespace AND k.seq = u.seq OFFSET 0
             ) AS spot
-        -- Nothing is locked yet: should the row change under our hands, these are judged again on its new version.
+        -- Row by row, in the order of their seq, as everybody locks them: `ctid = ANY (...)` would be a little faster, and
+        -- lock them as they are stored. Should a row change under our hands, these are judged again on its new version.
         WHERE live.ctid = spot.tid AND live.receipt = u.receipt AND live.ready_at > clock_timestamp()
             AND live.keep_for IS NULL
         RETURNING live.seq, live.id, live.queue, live.remember_for, live.ready_at

@@ -35,28 +35,23 @@ BEGIN
 END
 $$;
 
--- Locks tasks wherever they are: the records of those that have ended, and the live ones. Settling moves tasks from here
--- to there while this waits for their locks, and replaying moves them back: so again, until each one is locked where it
--- is, or is nowhere. Then nobody moves it any more.
+-- Locks tasks wherever they are, live or with the record of their end, in the order of their seq: one by one, since
+-- settling moves a task from here to there while this waits for its lock, replaying moves it back, and to come back for
+-- it later would be out of order. Then nobody moves it any more.
 CREATE FUNCTION {lock_wherever}(p_namespace bigint, p_seqs bigint[]) RETURNS void
 LANGUAGE plpgsql {steady_plans} AS $$
 DECLARE
-    ended bigint[];
-    missed bigint[] := p_seqs;
+    wanted bigint;
 BEGIN
-    WHILE missed IS NOT NULL LOOP
-        SELECT array_agg(locked.seq) INTO ended
-        FROM (SELECT DISTINCT seq FROM unnest(missed) AS u (seq) ORDER BY seq) AS wanted,
-            LATERAL (
-                SELECT f.seq FROM {finished} AS f WHERE f.namespace = p_namespace AND f.seq = wanted.seq FOR UPDATE
-            ) AS locked;
-        PERFORM {lock_tasks}(p_namespace, missed);
-        SELECT array_agg(u.seq) INTO missed
-        FROM unnest(missed) AS u (seq),
-            LATERAL (
-                SELECT f.seq FROM {finished} AS f WHERE f.namespace = p_namespace AND f.seq = u.seq OFFSET 0
-            ) AS moved
-        WHERE (u.seq IN (SELECT unnest(ended))) IS NOT TRUE;
+    FOR wanted IN SELECT DISTINCT u.seq FROM unnest(p_seqs) AS u (seq) ORDER BY u.seq LOOP
+        LOOP
+            PERFORM FROM {task} AS live WHERE live.namespace = p_namespace AND live.seq = wanted FOR UPDATE;
+            EXIT WHEN FOUND;
+            PERFORM FROM {finished} AS record WHERE record.namespace = p_namespace AND record.seq = wanted FOR UPDATE;
+            EXIT WHEN FOUND;
+            PERFORM FROM {task} AS live WHERE live.namespace = p_namespace AND live.seq = wanted;
+            EXIT WHEN NOT FOUND; -- remembered only
+        END LOOP;
     END LOOP;
 END
 $$;
