@@ -1,5 +1,6 @@
 """The places that settings come from: each is read into a layer, group by group."""
 
+import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from pathlib import Path
@@ -39,6 +40,7 @@ SHORT_FLAGS = {
 }  # fmt: skip
 """Flags that leave the group out."""
 _SHORT_VARIABLES = {"app": "apps", "worker_id": "worker_worker_id"}
+_BEGINS_WITH_OUR_NAME = re.compile(rf"\s*(?:export\s+)?['\"]?{ENVIRONMENT_PREFIX}")
 
 
 def short_flag(name: str) -> str | None:
@@ -147,7 +149,7 @@ def read_dotenv(path: str | Path | None) -> dict[str, str]:
     """The variables of a `.env` file; none if there is no such file.
 
     Raises:
-        ConfigurationError: the file can't be read, or a line of it that speaks of us.
+        ConfigurationError: the file can't be read, or a line of it that begins with a name of ours sets nothing.
     """
     if path is None or not Path(path).is_file():
         return {}
@@ -164,14 +166,15 @@ def read_dotenv(path: str | Path | None) -> dict[str, str]:
 
 
 def _refuse_unreadable_lines(path: Path) -> None:
-    """A line without `=` sets nothing, and nobody would notice. Its text is not shown: it may hold a secret."""
+    """A line without `=` that begins with a name of ours sets nothing, and nobody would notice. Its text is not shown:
+    it may hold a secret."""
     from dotenv.parser import parse_stream
 
     with path.open(encoding="utf-8") as lines:
         for binding in parse_stream(lines):
             sets_nothing = binding.error or (binding.key is not None and binding.value is None)
             text = binding.original.string
-            if sets_nothing and ENVIRONMENT_PREFIX in text:
+            if sets_nothing and _BEGINS_WITH_OUR_NAME.match(text):
                 blank_lines = text[: len(text) - len(text.lstrip())].count("\n")
                 raise ConfigurationError(
                     f"line {binding.original.line + blank_lines} of {path} sets nothing; wanted a line such as "

@@ -187,7 +187,9 @@ def test_a_dotenv_file_may_not_say_which_plugins_are_allowed(tmp_path: Path) -> 
         resolved(dotenv_path=dotenv)
 
 
-@pytest.mark.parametrize("line", ["ASYNCTASQ_URL redis://:geheim@host", "ASYNCTASQ_URL", "export ASYNCTASQ_URL"])
+@pytest.mark.parametrize(
+    "line", ["ASYNCTASQ_URL redis://:geheim@host", "ASYNCTASQ_URL", "export ASYNCTASQ_URL", " 'ASYNCTASQ_URL' geheim"]
+)
 def test_a_line_of_a_dotenv_file_that_sets_nothing_is_a_clear_error(tmp_path: Path, line: str) -> None:
     """It names the line; tasks would go to another store without a word otherwise. Other programs' lines are theirs."""
     dotenv = tmp_path / ".env"
@@ -195,7 +197,8 @@ def test_a_line_of_a_dotenv_file_that_sets_nothing_is_a_clear_error(tmp_path: Pa
     with pytest.raises(ConfigurationError, match=r"line 6 of .*\.env sets nothing; wanted .* ASYNCTASQ_URL=") as caught:
         resolved(dotenv_path=dotenv)
     assert "geheim" not in str(caught.value)
-    dotenv.write_text("OTHER\nASYNCTASQ_WORKER_LEASE=5\nASYNCTASQ_WORKER_GRACE=\n")
+    others = "OTHER\nOTHER # see ASYNCTASQ_URL\nNOT_ASYNCTASQ_URL\nexport NOT_ASYNCTASQ_URL\nOTHER thing ASYNCTASQ_URL\n"
+    dotenv.write_text(f"{others}ASYNCTASQ_WORKER_LEASE=5\nASYNCTASQ_WORKER_GRACE=\n")
     assert resolved(dotenv_path=dotenv).worker.lease == 5
 
 
