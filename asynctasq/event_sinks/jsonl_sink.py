@@ -1,6 +1,7 @@
 """Events appended to a file, one JSON object per line."""
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -50,6 +51,7 @@ class JsonlSink(EventSink):
 
         Raises:
             OSError: the file can't be written, such as on a full disk. The next batch opens it anew.
+            RuntimeError: no thread can be started, such as at a container's limit of processes.
         """
         lines = b"".join([self._encode(event) + b"\n" for event in events])
         async with self._lock:
@@ -97,10 +99,13 @@ class JsonlSink(EventSink):
 
 
 async def _in_thread(write: Callable[[], None]) -> None:
-    """In a thread; once the program has ended, when none can be started any more, right here: it delays nobody then."""
+    """In a thread; once the program has ended, when none can be started any more, right here: it delays nobody then.
+    A live program that can't start one has reached a limit, and its event loop is not held up for events."""
     try:
         await anyio.to_thread.run_sync(write)
     except RuntimeError:
+        if threading.main_thread().is_alive():
+            raise
         write()
 
 

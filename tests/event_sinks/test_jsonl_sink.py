@@ -1,6 +1,7 @@
 """The sink `jsonl`: whole lines, whatever happens to the file."""
 
 import json
+import sys
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -118,6 +119,26 @@ async def test_the_event_loop_goes_on_while_the_disk_is_slow(tmp_path: Path) -> 
     await sink.close()
     assert threads
     assert threading.get_ident() not in threads
+
+
+def test_a_live_program_that_can_start_no_thread_does_not_write_on_its_event_loop(tmp_path: Path) -> None:
+    """The batch is lost with an error, as on a full disk, and the next one works once threads can be started again."""
+    path = tmp_path / "events.jsonl"
+
+    async def emit() -> None:
+        sink = sink_at(path)
+        usual = threading.stack_size(sys.maxsize // 2**20 * 2**20)  # no address space holds it
+        try:
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                await sink.emit_many(events("lost"))
+        finally:
+            threading.stack_size(usual)
+        assert not path.exists()
+        await sink.emit_many(events("a"))
+        await sink.close()
+
+    anyio.run(emit)
+    assert ids(path) == ["a"]
 
 
 async def test_a_file_that_cannot_be_opened_is_a_configuration_error(tmp_path: Path) -> None:
