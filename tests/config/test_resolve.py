@@ -197,7 +197,9 @@ def test_a_line_of_a_dotenv_file_that_sets_nothing_is_a_clear_error(tmp_path: Pa
     with pytest.raises(ConfigurationError, match=r"line 6 of .*\.env sets nothing; wanted .* ASYNCTASQ_URL=") as caught:
         resolved(dotenv_path=dotenv)
     assert "geheim" not in str(caught.value)
-    others = "OTHER\nOTHER # see ASYNCTASQ_URL\nNOT_ASYNCTASQ_URL\nexport NOT_ASYNCTASQ_URL\nOTHER thing ASYNCTASQ_URL\n"
+    others = (
+        "OTHER\nOTHER # see ASYNCTASQ_URL\nNOT_ASYNCTASQ_URL\nexport NOT_ASYNCTASQ_URL\nOTHER thing ASYNCTASQ_URL\n"
+    )
     dotenv.write_text(f"{others}ASYNCTASQ_WORKER_LEASE=5\nASYNCTASQ_WORKER_GRACE=\n")
     assert resolved(dotenv_path=dotenv).worker.lease == 5
 
