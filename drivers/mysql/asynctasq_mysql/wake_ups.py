@@ -1,7 +1,7 @@
 """Wake-ups. The server has no push, so a listener looks at the index: one read that locks nothing.
 
-It looks often while work is coming in, half as often once it stops, and seldom when nothing has come for long: a
-listener that has waited for a while waits little longer. What this driver itself enqueues wakes its listeners at once.
+It looks often while work is coming in, half as often once it stops, and ever more seldom in the half minute after
+that. What this driver itself enqueues wakes its listeners at once.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -18,14 +18,14 @@ BACK_OFF = 1.1
 """How much longer each pause is than the one before, while nothing comes."""
 RESTING = 2.0
 """Shortest pauses between two looks, once nothing comes any more."""
-PATIENCE = 1 / 500
-"""How long a pause may be, for each second in which nothing has come."""
+PATIENCE = 30.0
+"""Seconds in which nothing has come, after which the pauses are the longest."""
 
 
 def next_pause(pause: float, idle: float, *, shortest: float, longest: float) -> float:
     """Seconds until the next look, behind a pause and after so many seconds in which nothing has come."""
-    resting = min(pause * BACK_OFF, shortest * RESTING)
-    return min(max(resting, idle * PATIENCE), longest)
+    resting = min(pause * BACK_OFF, shortest * RESTING, longest)
+    return resting + (longest - resting) * min(idle / PATIENCE, 1.0)
 
 
 class MySQLWakeUpStream:

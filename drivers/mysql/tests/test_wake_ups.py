@@ -91,16 +91,23 @@ async def test_a_paused_queue_wakes_nobody(driver: MySQLDriver) -> None:
     ("pause", "idle", "expected"),
     [
         (0.005, 0.0, 0.0055),
-        (0.0095, 0.3, 0.01),
-        (0.01, 5.0, 0.01),
-        (0.01, 10.0, 0.02),
-        (0.04, 24.0, 0.048),
+        (0.0095, 0.3, 0.0104),
+        (0.01, 15.0, 0.03),
+        (0.03, 15.0, 0.03),
+        (0.05, 30.0, 0.05),
         (0.05, 3600.0, 0.05),
     ],
 )
 def test_pauses_grow_while_nothing_comes(pause: float, idle: float, expected: float) -> None:
     """From the shortest to twice as much in a tenth of a second, and to the longest in half a minute."""
     assert next_pause(pause, idle, shortest=0.005, longest=0.05) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("longest", [0.01, 0.05, 1.0, 60.0])
+def test_half_a_minute_leads_to_any_longest_pause(longest: float) -> None:
+    """Whatever the longest pause is, a listener reaches it after half a minute, and not much sooner."""
+    assert next_pause(0.01, 30.0, shortest=0.005, longest=longest) == pytest.approx(longest)
+    assert next_pause(0.01, 27.0, shortest=0.005, longest=longest) == pytest.approx(0.001 + 0.9 * longest)
 
 
 def test_the_longest_pause_bounds_all() -> None:
@@ -111,7 +118,7 @@ def test_the_longest_pause_bounds_all() -> None:
 
 async def test_an_idle_listener_looks_less_often(settings: MySQLConfig, administrator: Administrator) -> None:
     """While nothing comes, the server is asked half as often as while something does."""
-    driver = MySQLDriver(one_connection(settings, poll_interval=0.05, max_poll_interval=30.0))
+    driver = MySQLDriver(one_connection(settings, poll_interval=0.05, max_poll_interval=0.5))
     await driver.prepare_storage()
     async with driver, driver.wake_ups.listen(["q"]) as stream:
         await stream.wait(2.0)
@@ -122,16 +129,15 @@ async def test_an_idle_listener_looks_less_often(settings: MySQLConfig, administ
 
 async def test_work_makes_a_listener_look_often_again(settings: MySQLConfig, administrator: Administrator) -> None:
     """Once work has come, the next look is at the shortest interval again."""
-    patient = one_connection(settings, poll_interval=0.02, max_poll_interval=30.0)
-    driver = MySQLDriver(patient)
+    driver = MySQLDriver(one_connection(settings, poll_interval=0.02, max_poll_interval=30.0))
     await driver.prepare_storage()
-    async with driver, MySQLDriver(settings) as other, driver.wake_ups.listen(["q"]) as stream:
-        await stream.wait(0.5)
-        await other.enqueue_many([new_task()])
+    async with driver, driver.wake_ups.listen(["q"]) as stream:
+        assert not await stream.wait(1.0)  # behind it, pauses are about a second
+        await driver.enqueue_many([new_task()])
         assert await stream.wait(30.0)
         await driver.reserve(["q"], limit=1, lease=60.0, worker="worker")
         before = await selects(driver)
-        await stream.wait(0.5)
+        assert not await stream.wait(0.5)
         assert await selects(driver) - before >= 4
 
 
