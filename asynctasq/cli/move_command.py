@@ -12,7 +12,7 @@ from asynctasq.contract.checks import check_identifier
 from asynctasq.contract.traits import Guarantee
 from asynctasq.errors import ConfigurationError, DriverUnavailable, InvalidArgument, QueueFull, TransactionAborted
 from asynctasq.event_loop import run_event_loop
-from asynctasq.moving.move import Move, Moved
+from asynctasq.moving.move import OURS, Move, Moved
 from asynctasq.plugins.driver_factory import DriverFactory, verify_traits
 from asynctasq.plugins.specs import DriverSpec
 
@@ -71,6 +71,8 @@ def _queue_names(text: str) -> list[str]:
         raise click.BadParameter(str(error), param_hint="'--queues'") from None
     if not names:
         raise click.BadParameter("it names no queue", param_hint="'--queues'")
+    if held := sorted(set(names).intersection(OURS)):
+        raise click.BadParameter(f"{held[0]} is where a move keeps its own notes", param_hint="'--queues'")
     return names
 
 

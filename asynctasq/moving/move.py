@@ -78,12 +78,12 @@ class Move:
             DriverError: one of the stores did not answer; run it again.
         """
         journal = Journal(self._source, self._target)
-        await journal.check_apart()
         async with turn_in(self._source, self._say):
+            await journal.check_apart()  # its entry is not for another move to find
             return await self._run(queues, journal)
 
     async def _run(self, queues: Sequence[str] | None, journal: Journal) -> list[Moved]:
-        interrupted = await journal.paused_queues()
+        interrupted = (await journal.paused_queues()).difference(OURS)
         chosen = sorted(interrupted.union(await self._queues())) if queues is None else list(dict.fromkeys(queues))
         await self._source_pausing.pause(chosen)
         paused_before = await self._target_pausing.paused_queues()

@@ -59,7 +59,7 @@ def test_nothing_to_move_is_said(type_command: Type, store: Store, own_folder: P
     assert "nothing to move" in typed.err
 
 
-@pytest.mark.parametrize("queues", ["with space", "", ","])
+@pytest.mark.parametrize("queues", ["with space", "", ",", "mail,asynctasq-move-turn"])
 def test_queues_that_cannot_be_are_a_usage_error(type_command: Type, store: Store, queues: str) -> None:
     """A name that no queue can have is refused before anything is paused, and is not tried again."""
     typed = type_command("move", "--from", store.url, "--to", f"{store.url}2", "--queues", queues)

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from asynctasq.cli.main import run_command_line
@@ -13,8 +14,11 @@ from asynctasq.contract.driver import Driver
 from asynctasq.contract.envelopes import Failure, NewTask, TaskState
 from asynctasq.contract.settlements import Bury
 from asynctasq.errors import ConfigurationError, DriverUnavailable
+from asynctasq.moving.journal import JOURNAL_QUEUE, Journal
 from asynctasq.moving.move import Move, Moved
+from asynctasq.moving.turn import turn_in
 from asynctasq.plugins.driver_factory import DriverFactory
+from tests.acceptance.workers import until
 
 pytestmark = pytest.mark.anyio
 QUEUES = ["emails", "reports"]
@@ -191,6 +195,46 @@ async def test_one_store_is_refused(sqlite_url: str) -> None:
         assert (await source.list_tasks(queue="asynctasq-move", limit=10)).tasks == ()
 
 
+async def test_the_probe_of_another_move_is_no_interrupted_queue() -> None:
+    """The entry with which a move looks whether its stores are two is never taken for a queue to move or to resume."""
+    async with stores("memory://", "memory://") as (source, target):
+        await fill(source)
+        list_tasks = source._list_tasks
+
+        async def with_the_probe(**filters: Any) -> Any:
+            if filters["queue"] == JOURNAL_QUEUE:
+                await Journal(source, target).note_paused([JOURNAL_QUEUE])
+            return await list_tasks(**filters)
+
+        source._list_tasks = with_the_probe
+        moved = await quiet(source, target).run(None)
+        assert [each.queue for each in moved] == QUEUES
+        assert await paused(source) == frozenset(QUEUES)
+        assert not await paused(target)
+
+
+async def test_nothing_is_written_before_the_turn() -> None:
+    """A move that waits for another one leaves no trace among the other's notes."""
+    said: list[str] = []
+    async with stores("memory://", "memory://") as (source, target):
+        await fill(source)
+        looked: list[Any] = []
+        get_tasks = target._get_tasks
+
+        async def counted(ids: Any) -> Any:
+            looked.append(ids)
+            return await get_tasks(ids)
+
+        target._get_tasks = counted
+        async with anyio.create_task_group() as group, turn_in(source, said.append):
+            group.start_soon(Move(source, target, say=said.append, progress=lambda *_: None).run, None)
+            await until(lambda: bool(said))
+            assert not looked
+            assert (await source.list_tasks(queue=JOURNAL_QUEUE, limit=10)).tasks == ()
+        assert looked
+        assert not await paused(target)
+
+
 async def test_a_driver_that_cannot_pause_is_refused() -> None:
     """Without pausing, tasks could run while they move: an error names the driver."""
     async with stores("memory://", "memory://") as (source, target):
@@ -201,8 +245,6 @@ async def test_a_driver_that_cannot_pause_is_refused() -> None:
 
 def test_the_command_moves_between_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`asynctasq move` says how many tasks of each queue moved."""
-    import anyio
-
     urls = [f"sqlite:///{tmp_path / name}" for name in ("from.db", "to.db")]
 
     async def enqueue() -> None:
