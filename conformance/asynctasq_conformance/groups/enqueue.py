@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from asynctasq.driver_api import Complete, InvalidArgument, NewTask, Release, TaskState
+from collections.abc import Callable
+
+from asynctasq.driver_api import Complete, InvalidArgument, NewTask, Receipt, Release, Retry, Settlement, TaskState
 from asynctasq_conformance.examples import example
-from asynctasq_conformance.subject import QUEUE, Subject, new_id, new_task, raises
+from asynctasq_conformance.subject import FAILURE, QUEUE, Subject, new_id, new_task, raises
 
 
 @example("ENQ-1")
@@ -166,10 +168,26 @@ async def test_cancellation_frees_the_dedupe_key(subject: Subject) -> None:
 
 @example("ENQ-9")
 async def test_a_retried_task_still_holds_its_dedupe_key(subject: Subject) -> None:
-    """A key is held by a waiting task, also by one that waits for its next attempt."""
+    """A key is held by a waiting task, also by one that waits for its next attempt: at once, later, or released."""
+    ways: dict[str, Callable[[Receipt], Settlement]] = {
+        "retried at once": lambda receipt: Retry(receipt=receipt, failure=FAILURE, delay=0.0),
+        "retried later": lambda receipt: Retry(receipt=receipt, failure=FAILURE, delay=subject.long),
+        "released": lambda receipt: Release(receipt=receipt, delay=subject.long),
+    }
+    for key, settlement in ways.items():
+        id = await subject.put(dedupe_key=key)
+        delivery = await subject.take_one(id=id)
+        await subject.apply(settlement(delivery.receipt))
+        assert await subject.duplicate_of(new_task(dedupe_key=key)) == id, f"the task was {key}"
+        await subject.driver.cancel_many([id])
+
+
+@example("ENQ-9")
+async def test_a_task_whose_lease_lapsed_still_holds_its_dedupe_key(subject: Subject) -> None:
+    """A key is held by a waiting task, also by one that came back because its lease ended."""
     id = await subject.put(dedupe_key="key")
-    delivery = await subject.take_one()
-    await subject.apply(Release(receipt=delivery.receipt, delay=subject.long))
+    await subject.take_one(id=id, lease=subject.brief)
+    await subject.let_pass(subject.brief)
     assert await subject.duplicate_of(new_task(dedupe_key="key")) == id
 
 

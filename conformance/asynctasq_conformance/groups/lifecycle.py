@@ -46,6 +46,31 @@ def calls_of(driver: Driver) -> dict[str, Callable[[], Awaitable[object]]]:
     }
 
 
+def calls_of_features(driver: Driver) -> dict[str, Callable[[], Awaitable[object]]]:
+    """One call of every method of the features that an open driver has, but for transactions."""
+    calls: dict[str, Callable[[], Awaitable[object]]] = {}
+    pausing, reports, wake_ups = driver.pausing, driver.worker_reports, driver.wake_ups
+    if pausing is not None:
+        calls |= {
+            "pause": lambda: pausing.pause([QUEUE]),
+            "resume": lambda: pausing.resume([QUEUE]),
+            "paused_queues": lambda: pausing.paused_queues(),
+        }
+    if reports is not None:
+        calls |= {
+            "report": lambda: reports.report("worker", b"", ttl=1.0),
+            "reports": lambda: reports.reports(),
+        }
+    if wake_ups is not None:
+
+        async def listen() -> None:
+            async with wake_ups.listen([QUEUE]):
+                pass
+
+        calls["listen"] = listen
+    return calls
+
+
 @example("LIF-1")
 async def test_every_method_is_refused_before_connect(subject: Subject) -> None:
     """Before `connect()` every method but `connect`, `disconnect` and `prepare_storage` raises `DriverClosed`."""
@@ -69,20 +94,11 @@ async def test_every_method_is_refused_after_disconnect(subject: Subject) -> Non
 async def test_features_are_refused_after_disconnect(subject: Subject) -> None:
     """After `disconnect()` the methods of a feature raise `DriverClosed` too."""
     driver = await subject.open()
-    pausing, reports, wake_ups = driver.pausing, driver.worker_reports, driver.wake_ups
+    calls = calls_of_features(driver)
     await driver.disconnect()
-    if pausing is not None:
-        for call in (pausing.pause([QUEUE]), pausing.resume([QUEUE]), pausing.paused_queues()):
-            with raises(DriverClosed):
-                await call
-    if reports is not None:
-        for call in (reports.report("worker", b"", ttl=subject.long), reports.reports()):
-            with raises(DriverClosed):
-                await call
-    if wake_ups is not None:
+    for call in calls.values():
         with raises(DriverClosed):
-            async with wake_ups.listen([QUEUE]):
-                pass
+            await call()
 
 
 @example("LIF-2")

@@ -174,7 +174,8 @@ class DedupeKeyKeptAfterCompletion(PlainDriver):
 
     def holder_of_key(self, space: Space, queue: str, key: str | None) -> StoredTask | None:
         for stored in space.tasks.values():
-            if key is not None and stored.state == "completed" and stored.task.dedupe_key == key:
+            held = key is not None and (stored.task.queue, stored.task.dedupe_key) == (queue, key)
+            if held and stored.state == "completed":
                 return stored
         return super().holder_of_key(space, queue, key)
 
@@ -185,18 +186,40 @@ class DedupeKeyKeptAfterCancellation(PlainDriver):
 
     def holder_of_key(self, space: Space, queue: str, key: str | None) -> StoredTask | None:
         for stored in space.tasks.values():
-            if key is not None and stored.state == "cancelled" and stored.task.dedupe_key == key:
+            held = key is not None and (stored.task.queue, stored.task.dedupe_key) == (queue, key)
+            if held and stored.state == "cancelled":
                 return stored
         return super().holder_of_key(space, queue, key)
 
 
 @mutant("enqueue", "ENQ-9")
 class RetriedTaskLosesItsDedupeKey(PlainDriver):
-    """A task that waits for its next attempt holds no dedupe key."""
+    """A task whose attempt failed holds no dedupe key while it waits for the next."""
 
     def holder_of_key(self, space: Space, queue: str, key: str | None) -> StoredTask | None:
         holder = super().holder_of_key(space, queue, key)
-        return None if holder is not None and holder.started_at is not None and holder.state != LEASED else holder
+        return None if holder is not None and holder.failures and holder.state != LEASED else holder
+
+
+@mutant("enqueue", "ENQ-9")
+class ReleasedTaskLosesItsDedupeKey(PlainDriver):
+    """A task that was given back holds no dedupe key while it waits."""
+
+    def holder_of_key(self, space: Space, queue: str, key: str | None) -> StoredTask | None:
+        holder = super().holder_of_key(space, queue, key)
+        released = holder is not None and holder.started_at is not None and not holder.attempts
+        return None if released else holder
+
+
+@mutant("enqueue", "ENQ-9")
+class LapsedTaskLosesItsDedupeKey(PlainDriver):
+    """A task whose lease lapsed holds no dedupe key while it waits."""
+
+    def holder_of_key(self, space: Space, queue: str, key: str | None) -> StoredTask | None:
+        holder = super().holder_of_key(space, queue, key)
+        if holder is None or holder.state == LEASED:
+            return holder
+        return None if holder.attempts > len(holder.failures) else holder
 
 
 @mutant("enqueue", "ENQ-10")

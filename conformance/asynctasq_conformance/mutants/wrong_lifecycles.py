@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 import anyio.lowlevel
@@ -10,8 +11,8 @@ import anyio.lowlevel
 from asynctasq.driver_api import DriverTraits, EnqueueOutcome, Finding, NewTask, TaskRecord
 from asynctasq_conformance.mutants.mutant import mutant
 from asynctasq_conformance.mutants.plain_driver import GUARANTEES, LIMITS, PlainDriver
-from asynctasq_conformance.mutants.plain_features import PlainPausing
-from asynctasq_conformance.mutants.plain_storage import LEASED, WAITING, HandClock, Space, Storage, moment
+from asynctasq_conformance.mutants.plain_features import PlainPausing, PlainStream, PlainWakeUps, PlainWorkerReports
+from asynctasq_conformance.mutants.plain_storage import LEASED, WAITING, HandClock, Space, Storage, moment, ticks
 
 
 class _OpenToAll(PlainPausing):
@@ -25,6 +26,34 @@ class FeatureWorksWhenClosed(PlainDriver):
     """A feature answers although the driver was disconnected."""
 
     pausing_class = _OpenToAll
+
+
+class _ReportsToAll(PlainWorkerReports):
+    async def report(self, worker: str, data: bytes, *, ttl: float) -> None:
+        await anyio.lowlevel.checkpoint()
+        now = self.driver.clock.read()
+        self.driver.storage.space.reports[worker] = (data, now, now + ticks(ttl))
+
+
+@mutant("lifecycle", "LIF-1")
+class ReportsWorkWhenClosed(PlainDriver):
+    """A worker can report although the driver was disconnected."""
+
+    worker_reports_class = _ReportsToAll
+
+
+class _ListensToAll(PlainWakeUps):
+    @asynccontextmanager
+    async def listen(self, queues: Sequence[str]) -> AsyncGenerator[PlainStream]:
+        await anyio.lowlevel.checkpoint()
+        yield self.stream_class(self.driver, queues)
+
+
+@mutant("lifecycle", "LIF-1")
+class ListensWhenClosed(PlainDriver):
+    """A stream of hints can be opened although the driver was disconnected."""
+
+    wake_ups_class = _ListensToAll
 
 
 @mutant("lifecycle", "LIF-2")
