@@ -69,7 +69,7 @@ class MySQLConfig(DriverSettings, frozen=True, kw_only=True):
     """Between two looks for new work, while work is coming in, and twice as much when it stops. The server has no
     push."""
     max_poll_interval: Annotated[float, Meta(ge=0.001, le=60)] = 0.05
-    """Between two looks for new work at most: the pause grows by 2 ms for each second in which nothing comes. At least
+    """Between two looks for new work at most: the pause grows to it in the half minute after the last work. At least
     `poll_interval`."""
 
     max_payload_bytes: Annotated[int, Meta(ge=1, le=16_000_000)] = 262_144
