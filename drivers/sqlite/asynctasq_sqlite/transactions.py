@@ -8,6 +8,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib.metadata import version
 from typing import Any, TypeVar
 
 import aiosqlite
@@ -140,9 +141,13 @@ class _AsyncBound:
 
     async def _run(self, work: Callable[[Session], T]) -> T:
         # Public methods would run statement by statement, with other tasks' statements and cancellation in between.
-        execute: Any = getattr(self._connection, "_execute", None)
-        raw: Any = getattr(self._connection, "_conn", None)
         try:
+            execute: Any = getattr(self._connection, "_execute", None)
+            raw: Any = getattr(self._connection, "_conn", None)
+            if execute is None or raw is None:
+                raise InvalidArgument(
+                    f"aiosqlite {version('aiosqlite')} can't be bound to: it has no `_execute` or `_conn`"
+                )
             return await execute(self._guest.run, raw, work)  # cancelled: it is carried out nevertheless, as a whole
         except ValueError as error:
             raise InvalidArgument(f"the connection is not open: {error}") from error

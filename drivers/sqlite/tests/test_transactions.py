@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,28 @@ async def test_unknown_connection(driver: SQLiteDriver) -> None:
     assert driver.transactions is not None
     with pytest.raises(InvalidArgument, match=r"aiosqlite\.Connection or sqlite3\.Connection"):
         driver.transactions.on(object())
+
+
+async def test_a_closed_connection(path: Path, driver: SQLiteDriver) -> None:
+    """A connection that is closed is named as the reason."""
+    assert driver.transactions is not None
+    async with aiosqlite.connect(path, isolation_level=None) as connection:
+        bound: Any = driver.transactions.on(connection)
+    with pytest.raises(InvalidArgument, match="the connection is not open"):
+        await bound.enqueue_many(new_tasks(1))
+
+
+async def test_an_aiosqlite_that_is_built_differently(
+    path: Path, driver: SQLiteDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version of aiosqlite without the part that the driver uses is refused by its number."""
+    assert driver.transactions is not None
+    async with aiosqlite.connect(path, isolation_level=None) as connection:
+        bound: Any = driver.transactions.on(connection)
+        with monkeypatch.context() as version_to_come:
+            version_to_come.setattr(connection, "_execute", None)
+            with pytest.raises(InvalidArgument, match=f"aiosqlite {version('aiosqlite')} "):
+                await bound.enqueue_many(new_tasks(1))
 
 
 async def test_the_same_file_by_another_name(path: Path, driver: SQLiteDriver) -> None:
