@@ -31,12 +31,11 @@ from asynctasq.contract.settlements import (
     SettleOutcome,
 )
 from asynctasq.contract.traits import DriverTraits, Guarantee, Limits
-from asynctasq.errors import ConfigurationError
 from asynctasq.memory import delivering, enqueueing, looking, managing, settling
 from asynctasq.memory.pausing import MemoryPausing
 from asynctasq.memory.store import MemoryStore
 from asynctasq.memory.stores import stores
-from asynctasq.memory.ticks import TICK, datetime_of, ticks_of_duration
+from asynctasq.memory.ticks import TICK, datetime_of
 from asynctasq.memory.wake_ups import MemoryWakeUps
 from asynctasq.memory.worker_reports import MemoryWorkerReports
 
@@ -47,9 +46,10 @@ class MemoryDriver(Driver):
     """A driver on this process's store of a namespace, which it shares with every other `MemoryDriver` of the
     namespace, on whatever thread and event loop.
 
-    The store is made by the first driver that connects: it runs by that driver's `clock` (seconds since 1970), and
-    keeps dead letters for that driver's `dead_retention` (seconds; None: until they are replayed, deleted or purged).
-    A later driver takes both as they are; one that brings others is refused by `connect()`.
+    The store is made by the first driver that connects, and runs by that driver's `clock` (seconds since 1970). Dead
+    letters are kept for the `dead_retention` (seconds; None: until they are replayed, deleted or purged) of the driver
+    that connected while no other one was. A later driver takes both as they are; one that brings others is refused by
+    `connect()`.
     Nothing is durable, and nothing is shared with other processes.
 
     Raises:
@@ -92,22 +92,11 @@ class MemoryDriver(Driver):
         return self._store
 
     async def _connect(self) -> None:
-        store = stores.open(self._namespace, self._clock, dead_retention=self._dead_retention)
-        if self._clock not in (time.time, store.clock):
-            raise ConfigurationError(
-                f"the memory store of namespace {self._namespace!r} runs by another clock than the one given; "
-                "wanted the clock of the driver that connected first, or a namespace of its own"
-            )
-        if self._dead_retention is not None and ticks_of_duration(self._dead_retention) != store.dead_retention:
-            raise ConfigurationError(
-                f"the memory store of namespace {self._namespace!r} keeps dead letters for another time than the "
-                f"dead_retention of {self._dead_retention:g} seconds; wanted that of the driver that connected first, "
-                "or a namespace of its own"
-            )
-        self._store = store
+        self._store = stores.join(self._namespace, self, clock=self._clock, dead_retention=self._dead_retention)
 
     async def _disconnect(self) -> None:
         self._store = None
+        stores.leave(self._namespace, self)
 
     async def _prepare_storage(self, *, dry_run: bool) -> list[str]:
         return []

@@ -15,4 +15,5 @@ class MemoryConfig(DriverSettings, frozen=True, kw_only=True):
     max_payload_bytes: Annotated[int, Meta(ge=1)] = 262_144
     """The largest payload, and the largest result, in bytes."""
     dead_retention: Annotated[float, Meta(ge=0)] | None = None
-    """How long a dead letter is kept, in seconds; by default until it is replayed, deleted or purged."""
+    """How long a dead letter is kept, in seconds; by default until it is replayed, deleted or purged. Drivers that are
+    connected at the same time to one namespace can't have different ones: the later one is refused."""

@@ -22,9 +22,9 @@ CANCELLED = "cancelled"
 class MemoryStore:
     """The tasks, their indexes, and what time does to them."""
 
-    def __init__(self, clock: Callable[[], float], *, dead_retention: float | None = None) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
-        self.dead_retention = None if dead_retention is None else ticks_of_duration(dead_retention)
+        self.dead_retention: int | None = None
         """How long a dead letter is kept, in ticks; None: until somebody removes it."""
         self.tasks: dict[str, StoredTask] = {}
         """Every task that has a record, by id."""
@@ -58,6 +58,17 @@ class MemoryStore:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
+
+    def keep_dead_letters(self, ticks: int | None) -> None:
+        """From now on keep dead letters so long, those that are here already as well."""
+        with self:
+            if ticks == self.dead_retention:
+                return
+            self.dead_retention = ticks
+            for stored in self.tasks.values():
+                if stored.state is TaskState.DEAD:
+                    self.retention.cancel(stored)
+                    self._retain_dead(stored)
 
     def queue(self, name: str) -> QueueState:
         """The state of this queue, which is made if need be."""
@@ -148,8 +159,7 @@ class MemoryStore:
         if state is TaskState.DEAD:
             queue.dead += 1
             queue.total_dead += 1
-            if self.dead_retention is not None:
-                self.retention.set(stored, at + self.dead_retention)
+            self._retain_dead(stored)
         elif state is TaskState.CANCELLED:
             queue.total_cancelled += 1
             self.retention.set(stored, at + ticks_of_duration(task.remember_for))
@@ -160,6 +170,11 @@ class MemoryStore:
             else:
                 self._drop_record(stored, queue)
                 self._remember(stored, at)
+
+    def _retain_dead(self, stored: StoredTask) -> None:
+        if self.dead_retention is not None:
+            assert stored.finished_at is not None
+            self.retention.set(stored, stored.finished_at + self.dead_retention)
 
     # -- every way out
 

@@ -1,5 +1,6 @@
 """One store per process and namespace: who shares it, and who must not."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -9,7 +10,15 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from asynctasq.driver_api import Complete, ConfigurationError, NewTask, SettleOutcome, TaskState
+from asynctasq.driver_api import (
+    Bury,
+    Complete,
+    ConfigurationError,
+    Failure,
+    NewTask,
+    SettleOutcome,
+    TaskState,
+)
 from asynctasq.memory import MemoryDriver, drop_store
 from asynctasq.testing import ManualClock
 
@@ -79,6 +88,38 @@ async def test_a_store_has_one_dead_retention(namespace: str) -> None:
     async with MemoryDriver(namespace):
         with pytest.raises(ConfigurationError, match="or a namespace of its own"):
             await MemoryDriver(namespace, dead_retention=60.0).connect()
+
+
+async def test_dead_letters_are_kept_as_long_as_the_drivers_say_that_are_connected_now(
+    namespace: str, clock: ManualClock
+) -> None:
+    """A driver that connects when all others are gone may bring another `dead_retention`; older dead letters obey."""
+
+    async def die(driver: MemoryDriver, id: str) -> None:
+        await driver.enqueue_many([new_task(id)])
+        (delivery,) = await driver.reserve(["q"], limit=1, lease=10, worker="w")
+        await driver.settle_many(
+            [Bury(receipt=delivery.receipt, reason="poison", failure=Failure(type="E", message="", traceback=""))]
+        )
+
+    async with MemoryDriver(namespace, clock=clock) as forever:
+        await die(forever, "a")
+    clock.advance(50)
+    async with MemoryDriver(namespace, dead_retention=60.0) as minute:
+        await die(minute, "b")
+        clock.advance(10)
+        assert (await minute.maintain(limit=100)).removed == 1
+        assert set(await minute.get_tasks(["a", "b"])) == {"b"}
+    async with MemoryDriver(namespace) as forever:
+        clock.advance(3600)
+        await forever.maintain(limit=100)
+        assert set(await forever.get_tasks(["a", "b"])) == {"b"}
+    unclosed = MemoryDriver(namespace, dead_retention=60.0)
+    await unclosed.connect()
+    del unclosed
+    gc.collect()  # a driver holds itself in its features
+    async with MemoryDriver(namespace, dead_retention=61.0):
+        pass
 
 
 @pytest.mark.slow
