@@ -30,8 +30,9 @@ def move(source_url: str, target_url: str, queues: str | None, dead: bool, as_js
     """Move ready and scheduled tasks between any two stores, with their ids and options.
 
     The queues are paused in both stores meanwhile, and what runs is waited for. Interrupted anywhere, run it again:
-    nothing is lost, and nothing is doubled. Attempts begin anew, and failures stay behind. At the end the queues stay
-    paused in the source, and are served in the target. The exit code is 1 if a task stayed behind.
+    nothing is lost. A task may run twice only if its delivery was under way when its queue was paused. Attempts begin
+    anew, and failures stay behind. At the end the queues stay paused in the source, and are served in the target. The
+    exit code is 1 if a task stayed behind.
     """
     chosen = None if queues is None else _queue_names(queues)
     sides = [DriverFactory.load(url) for url in (source_url, target_url)]

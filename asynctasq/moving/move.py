@@ -1,4 +1,6 @@
-"""Moves waiting tasks between two drivers; interrupted anywhere and run again, it loses and doubles nothing.
+"""Moves waiting tasks between two drivers; interrupted anywhere and run again, it loses nothing.
+
+Nor does a task run in both stores, unless its delivery was under way when its queue was paused (see the last point).
 
 Why it is safe at every step:
 
@@ -9,10 +11,13 @@ Why it is safe at every step:
 - A batch is stored in the target under the same ids, looked at there, and only then deleted in the source. Stored
   twice, an id is a duplicate of itself.
 - Leases in the source are waited for: a task that runs ends there. If one is delivered after all, by a `reserve` that
-  was under way when its queue was paused, it can't be deleted in the source, and is taken out of the target again.
+  was under way when its queue was paused, it stays in the source, and is taken out of the target again. Its state is
+  read once more right before the delete: only what is delivered and completed between these two calls and keeps its
+  record, or was stored in the target by a move that was interrupted and has left no record, can run there once more.
 """
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from operator import itemgetter
 
@@ -171,12 +176,26 @@ class Move:
                 f"the target does not hold {len(missing)} tasks as they were stored in it, such as {missing[0]!r}; "
                 "none of these was deleted in the source. Look at that task in both stores, then run the move again"
             )
-        ids = [task.id for task in arrived]
-        deleted = await self._source.delete_many(ids)
-        refused = [id for id, was_deleted in zip(ids, deleted, strict=True) if not was_deleted]
-        running = list(await self._source.get_tasks(refused))
-        await self._target.delete_many(running)
-        return len(arrived) - len(running), stayed
+        ours = {task.id for task, outcome in zip(tasks, outcomes, strict=True) if outcome.accepted}
+        taken_out = await self._let_go([task.id for task in arrived], ours)
+        return len(arrived) - len(taken_out), stayed
+
+    async def _let_go(self, ids: Sequence[str], ours: AbstractSet[str]) -> list[str]:
+        """Delete these in the source, but for those that were delivered there meanwhile: they leave the target again.
+
+        Who has left no record has run as well, if it was this very call that stored it in the target (`ours`): then
+        nothing else can have deleted it in the source.
+        """
+        found = await self._source.get_tasks(ids)
+        now = await self._source.now()
+        waiting = [id for id in ids if self._new_task(found.get(id), now) is not None]
+        deleted = await self._source.delete_many(waiting)
+        refused = [id for id, was_deleted in zip(waiting, deleted, strict=True) if not was_deleted]
+        delivered = {id for id in ids if id not in waiting and (id in found or id in ours)}
+        delivered.update(await self._source.get_tasks(refused), ours.intersection(refused))
+        taken_out = sorted(delivered)
+        await self._target.delete_many(taken_out)
+        return taken_out
 
     def _new_task(self, record: TaskRecord | None, now: datetime) -> NewTask | None:
         """The task as it is stored in the target; None for what has ended meanwhile."""

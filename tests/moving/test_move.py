@@ -12,7 +12,7 @@ import pytest
 from asynctasq.cli.main import run_command_line
 from asynctasq.contract.driver import Driver
 from asynctasq.contract.envelopes import Failure, NewTask, TaskState
-from asynctasq.contract.settlements import Bury
+from asynctasq.contract.settlements import Bury, Complete
 from asynctasq.errors import ConfigurationError, DriverUnavailable
 from asynctasq.moving.journal import JOURNAL_QUEUE, Journal
 from asynctasq.moving.move import Move, Moved
@@ -155,6 +155,59 @@ async def test_what_runs_is_waited_for() -> None:
         assert moved == [
             Moved(queue="emails", found=2, moved=2, kept=(), gone=0, dead=0, left=0)
         ]  # its lease lapsed meanwhile
+
+
+@pytest.mark.parametrize("keep_for", [0.0, 60.0])
+@pytest.mark.parametrize("moment", ["_enqueue_many", "_get_tasks"])
+async def test_what_a_late_delivery_has_run_does_not_arrive(keep_for: float, moment: str) -> None:
+    """A reserve that was under way at the pause delivers a task of the batch, and its worker completes it: it leaves
+    the target again, and its record and its result stay in the source."""
+    async with stores("memory://", "memory://") as (source, target):
+        await source.enqueue_many([new_task("late", keep_for=keep_for, priority=9), new_task("other")])
+        hook = getattr(target, moment)
+        ran: list[str] = []
+
+        async def overtaken(arguments: Any) -> Any:
+            outcome = await hook(arguments)
+            if not ran and "other" in [getattr(each, "id", each) for each in arguments]:
+                await complete_paused(source, "late")
+                ran.append("late")
+            return outcome
+
+        setattr(target, moment, overtaken)
+        [moved] = await quiet(source, target).run(["emails"])
+        assert ran == ["late"]
+        assert (moved.found, moved.moved, moved.gone) == (2, 1, 1)
+        assert set(await target.get_tasks(["late", "other"])) == {"other"}
+        kept = await source.get_tasks(["late", "other"])
+        assert {id: record.result for id, record in kept.items()} == ({"late": b"result"} if keep_for else {})
+
+
+async def test_what_is_delivered_just_before_the_delete_leaves_the_target() -> None:
+    """Delivered, completed and forgotten after the last look at it: the refused delete shows that it has run."""
+    async with stores("memory://", "memory://") as (source, target):
+        await source.enqueue_many([new_task("late", priority=9), new_task("other")])
+        delete = source._delete_many
+
+        async def overtaken(ids: Any) -> Any:
+            if "other" in ids:
+                await complete_paused(source, "late")
+            return await delete(ids)
+
+        source._delete_many = overtaken
+        [moved] = await quiet(source, target).run(["emails"])
+        assert (moved.moved, moved.gone) == (1, 1)
+        assert set(await target.get_tasks(["late", "other"])) == {"other"}
+
+
+async def complete_paused(driver: Driver, id: str) -> None:
+    """Run the first task of a paused queue, as a reserve does that was under way when it was paused."""
+    assert driver.pausing is not None
+    await driver.pausing.resume(["emails"])
+    [delivery] = await driver.reserve(["emails"], limit=1, lease=30, worker="w")
+    await driver.pausing.pause(["emails"])
+    assert delivery.id == id
+    await driver.settle_many([Complete(receipt=delivery.receipt, result=b"result")])
 
 
 async def test_a_held_key_keeps_its_task_in_the_source() -> None:
