@@ -74,7 +74,8 @@ ambiguous failure never runs it twice.
 What the core promises a driver
 ===============================
 
-It leaves a receipt out of `extend_many` while its settlement is in flight. It checks results against
+It leaves a receipt out of `extend_many` while its settlement is in flight. (But if its event loop is blocked, and so
+may have begun a `settle_many` that it has not sent, it extends such receipts, in calls apart.) It checks results against
 `max_payload_bytes` first. It bounds a delivery's total time by no longer extending it. It sends the same batch again
 after `DriverUnavailable` and `QueueFull`, with backoff. It calls `maintain()` from some worker every few seconds. It
 reads `traits` and the features once the driver is connected.

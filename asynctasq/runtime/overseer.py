@@ -21,6 +21,8 @@ _logger = logging.getLogger("asynctasq.worker")
 
 LOOK = 0.1
 """Seconds between two looks."""
+BLOCKED = 3 * LOOK
+"""Seconds without a look after which the event loop counts as blocked."""
 PATIENCE = 0.2
 """Seconds after which what is buffered goes back to the queue if no lane has taken anything meanwhile."""
 
@@ -49,6 +51,11 @@ class Overseer:
         self._warned: set[str] = set()
         self.last_look = time.monotonic()
         """Real time, for the watchdog."""
+
+    @property
+    def loop_is_blocked(self) -> bool:
+        """Whether the event loop has not come round for longer than it should. Thread-safe."""
+        return time.monotonic() - self.last_look > BLOCKED
 
     async def run(self) -> None:
         """Look, until cancelled."""

@@ -44,7 +44,8 @@ class SettlementBuffer:
         self._give_up_at = float("inf")
         self._patience: anyio.CancelScope | None = None
         self.in_flight: Sequence[Held] = _NOTHING
-        """Whose settlement is being sent at this moment. Their leases are not to be extended."""
+        """Whose settlement is being sent at this moment. Their leases are not to be extended, unless the event loop is
+        blocked and may not have sent it."""
 
     def add(self, held: Held, settlement: Settlement) -> None:
         """Queue a settlement. From here on the delivery is closed: a second settlement of it is dropped."""

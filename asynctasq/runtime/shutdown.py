@@ -34,16 +34,19 @@ class Shutdown:
 
     def __init__(self) -> None:
         self.stage = StopStage.RUNNING
+        self._requested = StopStage.RUNNING
         self._changed: list[tuple[StopStage, anyio.Event]] = []
 
     def request(self) -> StopStage:
         """Ask for the next stage; the one that is reached."""
-        if self.stage < StopStage.CANCELLING:
-            self.stage = StopStage(self.stage + 1)
-        for stage, event in self._changed:
-            if self.stage >= stage:
-                event.set()
+        if self._requested < StopStage.CANCELLING:
+            self._requested = StopStage(self._requested + 1)
+        self._reach(self._requested)
         return self.stage
+
+    def drain(self) -> None:
+        """Nothing is left to take: end without having been asked to. The first request after it changes nothing."""
+        self._reach(StopStage.DRAINING)
 
     async def wait_for(self, stage: StopStage) -> None:
         """Wait until this stage is reached."""
@@ -52,6 +55,12 @@ class Shutdown:
         event = anyio.Event()
         self._changed.append((stage, event))
         await event.wait()
+
+    def _reach(self, reached: StopStage) -> None:
+        self.stage = max(self.stage, reached)
+        for stage, event in self._changed:
+            if self.stage >= stage:
+                event.set()
 
 
 class SignalListener:

@@ -80,6 +80,7 @@ class Worker:
         self._run: WorkerRun | None = None
         self._signals = SignalListener(request_stop=self.request_stop, pause=self.pause, dump=self._dump)
         self._connecting: anyio.CancelScope | None = None
+        self._paused = False
         self._started_at: float | None = None
         self._hostname = socket.gethostname()
 
@@ -116,6 +117,8 @@ class Worker:
 
     async def start(self) -> None:
         """Run until the worker has ended. It never ends because of the backend, once that was reached.
+
+        Asked to stop before the backend was reached, it returns without having served.
 
         Raises:
             DriverUnavailable: the backend could not be reached within `connect_patience` seconds.
@@ -200,6 +203,8 @@ class Worker:
                 run = self._run = WorkerRun(
                     self._settings, self._given, self._shutdown, work, services, self._worker_event, self._report
                 )
+                if self._paused:
+                    run.reserving.pause()
                 run.start_services()
                 self._announce()
                 await run.work()
@@ -213,7 +218,8 @@ class Worker:
                     await run.release_rest()
 
     def pause(self) -> None:
-        """Take nothing new, give back what has not begun, and go on with everything else."""
+        """Take nothing new, give back what has not begun, and go on with everything else. Before the start, too."""
+        self._paused = True
         if self._run is not None:
             self._run.reserving.pause()
             self._run.overseer.release_buffer()

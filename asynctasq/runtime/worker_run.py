@@ -86,7 +86,11 @@ class WorkerRun:
             on_slot_free=self.reserving.slot_freed,
         )
         self._keeper = LeaseKeeper(
-            self.held, lambda: self.settlements.in_flight, lease=settings.lease, clock=self.clock
+            self.held,
+            lambda: self.settlements.in_flight,
+            lease=settings.lease,
+            clock=self.clock,
+            loop_is_blocked=lambda: self.overseer.loop_is_blocked,
         )
         self.overseer = Overseer(
             held=self.held,
@@ -263,8 +267,7 @@ class WorkerRun:
 
     def _done(self) -> None:
         """The bound of the run is reached, or its queues are empty."""
-        if self._shutdown.stage is StopStage.RUNNING:
-            self._shutdown.request()
+        self._shutdown.drain()
 
     def _exhausted(self, attempt: Attempt, error: AttemptsExhausted) -> None:
         attempt.held.after_burial = lambda: self.handlers.start(attempt, error)

@@ -6,10 +6,12 @@ from typing import Any
 import anyio
 import pytest
 
-from asynctasq.contract.envelopes import TaskState
+from asynctasq.contract.envelopes import Receipt, TaskState
 from asynctasq.contract.settlements import Cancel, Complete, Retry
 from asynctasq.errors import DriverUnavailable
 from asynctasq.runtime.frame import Headers
+from asynctasq.runtime.held_deliveries import HeldDeliveries
+from asynctasq.runtime.lease_keeper import LeaseKeeper
 from asynctasq.tasks.current_task import current_task
 from asynctasq.tasks.function_task import task
 from asynctasq.tasks.task_kinds import AsyncTask
@@ -139,7 +141,7 @@ async def test_a_body_that_ignores_its_cancellation_is_completed(bench: Bench) -
 async def test_a_receipt_is_left_out_while_its_settlement_is_in_flight(bench: Bench) -> None:
     """While a settlement is being sent its lease is not extended; while it waits to be sent again it is."""
     slow = await bench.enqueue(sleep(12.0))
-    bench.driver.settling.before.append(15.0)
+    bench.driver.settling.before.append(25.0)
     async with bench.working(lease=30.0):
         await bench.until(slow, TaskState.COMPLETED)
     [settled] = [one for batch in bench.driver.settles for one in batch]
@@ -147,15 +149,47 @@ async def test_a_receipt_is_left_out_while_its_settlement_is_in_flight(bench: Be
     assert all(at < 12.0 + 1.0 for at, _ in bench.driver.extends)
 
 
-async def test_a_settlement_that_is_long_in_flight_keeps_its_lease(bench: Bench) -> None:
-    """A settlement whose call takes longer than a lease, such as behind a blocked event loop, is applied all the same:
-    the task runs once."""
-    id = await bench.enqueue(sleep(1.0))
-    bench.driver.settling.before.append(25.0)
-    async with bench.working(lease=6.0):
-        record = await bench.until(id, TaskState.COMPLETED)
-    assert record.attempts == 1
-    assert log == [("start", 1), ("end", 1)]
+async def _keeper_of_two(bench: Bench, *, loop_is_blocked: bool) -> tuple[LeaseKeeper, Receipt, Receipt]:
+    """Two tasks whose leases are half over, the second of which is being settled; and their receipts."""
+    for _ in range(2):
+        await bench.enqueue(sleep(1.0))
+    held = HeldDeliveries()
+    held.take_in(await bench.driver.reserve(["default"], limit=2, lease=30.0, worker="w"), anyio.current_time())
+    running, settling = held.table.values()
+    await anyio.sleep(15.0)
+    keeper = LeaseKeeper(
+        held, lambda: [settling], lease=30.0, clock=anyio.current_time, loop_is_blocked=lambda: loop_is_blocked
+    )
+    return keeper, running.delivery.receipt, settling.delivery.receipt
+
+
+async def test_a_settlement_that_hangs_is_not_extended(bench: Bench) -> None:
+    """A settlement whose call is under way is left out, however near the end of its lease is."""
+    keeper, running, _ = await _keeper_of_two(bench, loop_is_blocked=False)
+    for _ in range(2):
+        await keeper.extend(bench.driver)
+        await anyio.sleep(10.5)
+    assert [receipts for _, receipts in bench.driver.extends] == [[running], [running]]
+
+
+async def test_what_a_blocked_event_loop_has_perhaps_not_sent_is_extended_last(bench: Bench) -> None:
+    """While the event loop is blocked, what it was about to settle keeps its lease, after all others."""
+    keeper, running, settling = await _keeper_of_two(bench, loop_is_blocked=True)
+    await keeper.extend(bench.driver)
+    assert [receipts for _, receipts in bench.driver.extends] == [[running], [settling]]
+    assert keeper.perhaps_unsent() == []
+
+
+async def test_what_was_sent_after_all_keeps_nobody_waiting(bench: Bench) -> None:
+    """If the backend lets the extension of what is being settled wait, the heartbeats of the others go on."""
+    keeper, running, settling = await _keeper_of_two(bench, loop_is_blocked=True)
+    bench.driver.extending.before.extend([None, 1e6])
+    began_at = anyio.current_time()
+    await keeper.extend(bench.driver)
+    assert anyio.current_time() - began_at == pytest.approx(keeper.tick)
+    await anyio.sleep(6.0)
+    await keeper.extend(bench.driver)
+    assert [receipts for _, receipts in bench.driver.extends] == [[running], [settling], [running], [settling]]
 
 
 async def test_a_settlement_that_waits_keeps_its_lease(bench: Bench) -> None:

@@ -66,6 +66,18 @@ async def test_a_request_before_the_start_ends_it_at_once(bench: Bench) -> None:
     assert (await bench.driver.queue_stats(["default"]))["default"].ready == 1
 
 
+async def test_a_pause_before_the_start_holds(bench: Bench) -> None:
+    """A worker that is told to take nothing new before it has begun, as while it connects, takes nothing."""
+    id = await bench.enqueue(sleep(1.0))
+    worker = bench.worker()
+    worker.pause()
+    async with anyio.create_task_group() as group:
+        group.start_soon(worker.start)
+        await anyio.sleep(60.0)
+        assert (await bench.record(id)).state is TaskState.READY
+        worker.request_stop()
+
+
 async def test_running_tasks_may_end_within_the_grace(bench: Bench) -> None:
     """P12: the first request lets running tasks end, takes nothing new, and heartbeats go on meanwhile."""
     ids = [await bench.enqueue(sleep(40.0)) for _ in range(4)]
@@ -203,6 +215,31 @@ async def test_failed_may_end_within_the_grace(bench: Bench) -> None:
     async with bench.working(grace=60.0):
         await anyio.sleep(5.0)
     assert log == ["failed begins", "failed ends"]
+
+
+@pytest.mark.parametrize("options", [{"max_tasks": 1}, {"burst": True}])
+@pytest.mark.parametrize("job", [SlowFailed(), sleep(10.0)])
+async def test_a_worker_that_ends_by_itself_drains_at_the_first_request(
+    bench: Bench, job: Any, options: dict[str, Any]
+) -> None:
+    """P12: a worker that takes no more by itself has not used up the first request: what runs, failed() included, may
+    end within the grace; and the second request cancels it."""
+    for requests in ([StopStage.DRAINING], [StopStage.DRAINING, StopStage.CANCELLING]):
+        log.clear()
+        await bench.enqueue(job, headers=Headers(max_attempts=1))
+        worker = bench.worker(grace=60.0, **options)
+        async with anyio.create_task_group() as group:
+            group.start_soon(worker.start)
+            await anyio.sleep(5.0)
+            stopped_at = anyio.current_time()
+            assert [worker.request_stop() for _ in requests] == requests
+        took = anyio.current_time() - stopped_at
+        if len(requests) == 1:
+            assert took == pytest.approx(5.0, abs=0.5)
+            assert log in (["failed begins", "failed ends"], ["start", "end"])
+        else:
+            assert took <= 2.0
+            assert log in (["failed begins"], ["start", "cancelled"])
 
 
 class EndlessFailed(AsyncTask[None]):

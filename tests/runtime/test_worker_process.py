@@ -241,6 +241,19 @@ async def test_sigusr1_tells_what_is_held_and_sigtstp_takes_nothing_new(store: S
         assert await worker.wait() == 0
 
 
+async def test_sigtstp_while_connecting_is_heeded(store: Store) -> None:
+    """SIGTSTP that arrives while the worker connects keeps it from ever taking anything."""
+    id = await store.enqueue(program.sleep(store.path, 0.1))
+    interrupted = (store.url.removeprefix("sqlite:///"), "connecting, to pause", 0)
+    async with store.process(poll_interval=0.1, interrupted=interrupted) as worker:
+        await store.eventually(lambda: "serves" in store.output)
+        await anyio.sleep(0.5)
+        assert (await store.record(id)).state is TaskState.READY
+        worker.terminate()
+        assert await worker.wait() == 0
+    assert "nothing new is taken" in store.output
+
+
 async def _is_ready_again(store: Store, id: str) -> None:
     record: TaskRecord = await store.record(id)
     assert (record.state, record.attempts, record.failures) == (TaskState.READY, 0, ())

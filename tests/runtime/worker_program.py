@@ -62,6 +62,9 @@ class InterruptedDriver(SQLiteDriver):
         if self._moment == "connecting":
             self._interrupt()
             await anyio.sleep_forever()
+        if self._moment == "connecting, to pause":
+            signal.raise_signal(signal.SIGTSTP)
+            await anyio.sleep(0.3)
         await super()._connect()
 
     async def _disconnect(self) -> None:
