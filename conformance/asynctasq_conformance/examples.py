@@ -53,6 +53,8 @@ class Example:
     sentences: tuple[str, ...]
     requires: tuple[str, ...]
     body: Body
+    round_trips: int = 0
+    """Calls that it makes one after the other, if they are many."""
 
     @property
     def summary(self) -> str:
@@ -60,15 +62,16 @@ class Example:
         return (inspect.getdoc(self.body) or "").splitlines()[0]
 
 
-def example(*sentences: str, requires: Sequence[str] = ()) -> Callable[[Body], Body]:
+def example(*sentences: str, requires: Sequence[str] = (), round_trips: int = 0) -> Callable[[Body], Body]:
     """Mark a coroutine function as an example test.
 
     `sentences` are numbers of the contract's sentences. `requires` names features, guarantees or parts of the harness
-    without which the example does not apply.
+    without which the example does not apply. `round_trips` are the calls of an example that makes many of them, one
+    after the other: it may take longer on a server that is far away.
     """
 
     def mark(body: Body) -> Body:
-        setattr(body, _MARK, (sentences, tuple(requires)))
+        setattr(body, _MARK, (sentences, tuple(requires), round_trips))
         return body
 
     return mark
@@ -80,9 +83,9 @@ def examples_of(group: str) -> list[Example]:
     found: list[Example] = []
     for name, body in vars(module).items():
         if name.startswith("test_") and hasattr(body, _MARK):
-            sentences, requires = getattr(body, _MARK)
+            sentences, requires, round_trips = getattr(body, _MARK)
             gate = GATES.get(group, ())
-            found.append(Example(name, group, sentences, (*gate, *requires), body))
+            found.append(Example(name, group, sentences, (*gate, *requires), body, round_trips))
     return found
 
 

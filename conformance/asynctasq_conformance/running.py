@@ -16,6 +16,8 @@ from asynctasq_conformance.subject import open_subject
 
 TIME_LIMIT = 60.0
 """Seconds after which an example that still waits has failed."""
+ROUND_TRIP_LIMIT = 0.5
+"""Seconds that one call may take on average, in an example that makes many of them one after the other."""
 
 LONGER = 5.0
 """By how much longer the short waits are when an example was too slow for the usual ones."""
@@ -81,13 +83,19 @@ async def perform(example: Example, harness: DriverHarness, pace: Pace) -> None:
         missing = subject.missing(example.requires)
         if missing:
             raise NotApplicable(", ".join(missing))
+        limit = time_limit_of(example)
         pace.begin()
         try:
-            with anyio.move_on_after(TIME_LIMIT) as scope:
+            with anyio.move_on_after(limit) as scope:
                 await example.body(subject)
         finally:
             pace.end()
-        assert not scope.cancelled_caught, f"{example.name} still waited after {TIME_LIMIT:g} seconds"
+        assert not scope.cancelled_caught, f"{example.name} still waited after {limit:g} seconds"
+
+
+def time_limit_of(example: Example) -> float:
+    """Seconds after which an example has failed: a right driver on a slow network takes long for many calls."""
+    return max(TIME_LIMIT, example.round_trips * ROUND_TRIP_LIMIT)
 
 
 def leaves_of(error: BaseException) -> list[BaseException]:

@@ -80,6 +80,14 @@ class Span:
         return f"{self.before:%H:%M:%S.%f} to {self.after:%H:%M:%S.%f}"
 
 
+def rounded_up(shown: float | None, wanted: float | None, resolution: float) -> bool:
+    """A duration that a driver shows is the one that was wanted, or that one rounded up to the driver's time
+    resolution (both in seconds); None is None."""
+    if shown is None or wanted is None:
+        return shown is wanted
+    return -1e-6 <= shown - wanted <= resolution + 2e-6
+
+
 class Subject:
     """One example's driver. Everything here asserts what the contract lets it assert, and no more."""
 
@@ -101,6 +109,10 @@ class Subject:
     def slack(self) -> float:
         """Seconds by which two readings of one moment may differ."""
         return self.resolution + 2e-6
+
+    def rounded_up(self, shown: float | None, wanted: float | None) -> bool:
+        """A duration that the driver shows is the one that was wanted, perhaps rounded up to its time resolution."""
+        return rounded_up(shown, wanted, self.resolution)
 
     @property
     def brief(self) -> float:

@@ -11,7 +11,7 @@ from asynctasq_conformance import DriverHarness
 from asynctasq_conformance.examples import all_examples
 from asynctasq_conformance.mutants.plain_driver import PlainDriver
 from asynctasq_conformance.mutants.plain_storage import HandClock, Space, Storage, StoredTask
-from asynctasq_conformance.running import run_example
+from asynctasq_conformance.running import TIME_LIMIT, run_example, time_limit_of
 
 from asynctasq.driver_api import Delivery
 
@@ -83,3 +83,10 @@ def test_longer_waits_are_the_last() -> None:
 def test_a_quick_example_has_one_attempt() -> None:
     """Where nothing was slow there is nothing to tell."""
     assert run_example(LAPSE, RealTimeHarness(PlainDriver), "asyncio") == ""
+
+
+def test_an_example_of_many_calls_has_time_for_them() -> None:
+    """Hundreds of calls one after the other take long on a server that is far away, which breaks no promise."""
+    [many] = [one for one in all_examples() if one.name == "test_attempts_count_from_one"]
+    assert time_limit_of(LAPSE) == TIME_LIMIT
+    assert time_limit_of(many) >= 2 * TIME_LIMIT

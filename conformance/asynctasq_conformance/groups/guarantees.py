@@ -10,6 +10,7 @@ import anyio
 import anyio.to_thread
 
 from asynctasq.driver_api import Complete, DriverUnavailable, TaskState
+from asynctasq_conformance.child_processes import exit_code_of
 from asynctasq_conformance.examples import example
 from asynctasq_conformance.subject import QUEUE, Subject, new_task
 
@@ -71,8 +72,9 @@ async def test_another_process_sees_the_same_tasks(subject: Subject) -> None:
     if not hasattr(os, "fork"):
         return  # without fork the author's harness cannot be taken into another process
     id = await subject.put()
-    status = await anyio.to_thread.run_sync(_reserve_in_child, subject, id)
-    assert status == 0, "a driver in another process was not given the task of this one"
+    # Forked from a thread that runs no event loop: the child begins one of its own.
+    child = await anyio.to_thread.run_sync(_reserve_in_child, subject, id)
+    assert await exit_code_of(child) == 0, "a driver in another process was not given the task of this one"
     await subject.must_be(TaskState.LEASED, id)
     await subject.take_one(queue="back", id="from-the-child")
 
@@ -95,4 +97,4 @@ def _reserve_in_child(subject: Subject, id: str) -> int:
         except BaseException:
             traceback.print_exc()
         os._exit(2)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return child

@@ -22,6 +22,7 @@ from asynctasq.driver_api import (
     SettleOutcome,
     TaskState,
 )
+from asynctasq_conformance.child_processes import exit_code_of
 from asynctasq_conformance.examples import example
 from asynctasq_conformance.subject import NEVER_ISSUED, QUEUE, Subject, fresh_namespace, new_id, new_task, raises
 
@@ -260,12 +261,7 @@ async def test_a_forked_child_is_told_to_connect_itself(subject: Subject) -> Non
         except BaseException:
             os._exit(3)
         os._exit(1)
-    status = await anyio.to_thread.run_sync(_exit_status, child)
-    assert status == 0, "the child's use of the parent's driver did not raise DriverClosed"
-
-
-def _exit_status(child: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert await exit_code_of(child) == 0, "the child's use of the parent's driver did not raise DriverClosed"
 
 
 @example("LIF-13")

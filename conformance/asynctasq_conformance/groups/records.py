@@ -31,8 +31,9 @@ async def test_a_record_has_every_field_of_its_task(subject: Subject) -> None:
     assert {name: getattr(record, name) for name in names} == {name: getattr(task, name) for name in names}
     for name in durations:
         shown, wanted = getattr(record, name), getattr(task, name)
-        rounded_up = shown is not None and -1e-6 <= shown - wanted <= subject.slack
-        assert rounded_up, f"{name} is {shown}; wanted {wanted}, rounded up to {subject.resolution} s"
+        assert subject.rounded_up(shown, wanted), (
+            f"{name} is {shown}; wanted {wanted}, rounded up to {subject.resolution} s"
+        )
 
 
 @example("REC-1")

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from asynctasq.driver_api import TaskRecord, TaskState
 from asynctasq_conformance.model.reference_queue import ReferenceTask
+from asynctasq_conformance.subject import rounded_up
 
 
 class Times:
@@ -17,6 +18,7 @@ class Times:
 
     def __init__(self, resolution: float) -> None:
         self.shifted = timedelta(0)
+        self.resolution = resolution
         self.slack = timedelta(seconds=resolution + 2e-6)
 
     def of(self, moment: datetime) -> datetime:
@@ -35,9 +37,11 @@ def compare(record: TaskRecord, one: ReferenceTask, times: Times, before: dateti
     id = one.task.id
     allowed = {one.state(before), one.state(after)}
     assert record.state in allowed, f"task {id} is {record.state}; the model says {one.state(after)}"
-    for name in ("queue", "name", "payload", "correlation_id", "priority", "dedupe_key", "keep_for", "remember_for"):
+    for name in ("queue", "name", "payload", "correlation_id", "priority", "dedupe_key"):
         shown, wanted = getattr(record, name), getattr(one.task, name)
         assert shown == wanted, f"{name} of task {id} is {shown!r}; the model says {wanted!r}"
+    for name in ("keep_for", "remember_for"):
+        _compare_duration(record, name, getattr(one.task, name), times)
     assert record.attempts == one.attempts, f"task {id} had {record.attempts} attempts; the model says {one.attempts}"
     assert record.worker == one.worker, f"worker of task {id} is {record.worker!r}; the model says {one.worker!r}"
     kept = [(failure.message, failure.attempt, failure.worker) for failure in record.failures]
@@ -47,11 +51,17 @@ def compare(record: TaskRecord, one: ReferenceTask, times: Times, before: dateti
         assert times.same(shown_at, one.available_at), (
             f"task {id} is available at {shown_at}; the model says {one.available_at}"
         )
-        wanted_expiry = one.task.expires_after if one.can_expire else None
-        assert record.expires_after == wanted_expiry, f"task {id} expires after {record.expires_after}"
+        _compare_duration(record, "expires_after", one.task.expires_after if one.can_expire else None, times)
     else:
         _compare_ended(record, one, times)
     _compare_lease(record, one, before, after)
+
+
+def _compare_duration(record: TaskRecord, name: str, wanted: float | None, times: Times) -> None:
+    shown = getattr(record, name)
+    assert rounded_up(shown, wanted, times.resolution), (
+        f"{name} of task {record.id} is {shown!r}; the model says {wanted!r}"
+    )
 
 
 def _compare_ended(record: TaskRecord, one: ReferenceTask, times: Times) -> None:

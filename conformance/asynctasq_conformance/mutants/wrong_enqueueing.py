@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -238,6 +239,15 @@ class RememberForNotStored(PlainDriver):
 
     def insert(self, space: Space, task: NewTask, now: int) -> None:
         super().insert(space, msgspec.structs.replace(task, remember_for=0.0), now)
+
+
+@mutant("records", "REC-1")
+class RetentionIsCutToWholeSeconds(PlainDriver):
+    """`keep_for` and `remember_for` lose their fractions, though the driver claims microseconds."""
+
+    def insert(self, space: Space, task: NewTask, now: int) -> None:
+        keep_for, remember_for = math.floor(task.keep_for), math.floor(task.remember_for)
+        super().insert(space, msgspec.structs.replace(task, keep_for=keep_for, remember_for=remember_for), now)
 
 
 @mutant("payloads", "PAY-1", "RSL-2")

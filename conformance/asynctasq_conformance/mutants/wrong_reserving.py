@@ -73,7 +73,7 @@ class AttemptsAreOneByte(PlainDriver):
 
     def lease_to(self, stored: StoredTask, lease: float, worker: str, now: int) -> None:
         super().lease_to(stored, lease, worker, now)
-        stored.attempts = min(stored.attempts, 127)
+        stored.attempts = min(stored.attempts, 255)
 
 
 @mutant("reserve", "RES-4")

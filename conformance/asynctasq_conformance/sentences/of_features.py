@@ -14,7 +14,7 @@ FEATURES = (
     Sentence("WAK-6", "`wait` can be cancelled."),
     Sentence(
         "WAK-7",
-        "When the connection that carries the hints has broken, `wait` raises `DriverUnavailable`.",
+        "When the connection that carries the hints has broken, `wait` raises `DriverUnavailable`, or hints go on.",
         no_mutant=FAULTS,
     ),
     Sentence("TRA-1", "Enqueued in the user's transaction, a task is there after the commit."),
@@ -52,7 +52,7 @@ FEATURES = (
     Sentence("GUA-2", "A receipt is never reused, not even after a restart."),
     Sentence(
         "GUA-3",
-        "SHARED_BETWEEN_PROCESSES: drivers in several processes see the same tasks.",
+        "SHARED_BETWEEN_PROCESSES: drivers in several processes see the same tasks, also of a process that has died.",
         no_mutant="the plain driver lives in one process",
     ),
 )
