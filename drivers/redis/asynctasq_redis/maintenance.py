@@ -46,7 +46,7 @@ async def _stats_of(scripts: ScriptRunner, queues: Sequence[str]) -> dict[str, Q
 
 
 async def maintain(scripts: ScriptRunner, limit: int, dead_retention: float | None) -> MaintenanceReport:
-    """Store what time ended and forget what is due, looking at `limit` tasks at most."""
+    """Store what time ended and forget what is due, looking at `limit` tasks at most, and at about as many ids."""
     names = await queue_names(scripts)
     retention = "" if dead_retention is None else ticks_of(dead_retention)
     removed, left, is_more = 0, limit, False

@@ -99,6 +99,18 @@ async def test_nothing_is_left_of_what_is_forgotten(harness: RedisHarness, redis
 
 
 @pytest.mark.anyio
+async def test_forgetting_is_bounded(harness: RedisHarness, driver: RedisDriver) -> None:
+    """Of the ids that may be forgotten about `limit` are, whole hashes of them; the rest is left to the next calls."""
+    for duration in (100, 1000, 10_000):
+        await driver.enqueue_many([_task(remember_for=duration) for _ in range(3)])
+    deliveries = await driver.reserve(["q"], limit=9, lease=60, worker="w")
+    await driver.settle_many([Complete(receipt=delivery.receipt) for delivery in deliveries])
+    await harness.advance(30_000)
+    reports = [await driver.maintain(limit=4) for _ in range(3)]
+    assert [(report.removed, report.more) for report in reports] == [(6, True), (3, False), (0, False)]
+
+
+@pytest.mark.anyio
 async def test_dead_retention_drops_what_died_long_ago(harness: RedisHarness, settings: RedisConfig) -> None:
     """With `dead_retention` a dead letter goes after that time; without, it stays."""
     task = _task(expires_after=1)

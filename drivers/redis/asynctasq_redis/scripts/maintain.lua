@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- ARGV: tasks to look at, ticks that dead tasks are kept or '' for ever, queues.
+-- ARGV: tasks to look at and, about, ids to forget, ticks that dead tasks are kept or '' for ever, queues.
 -- Returns {removed, looked at, 1 if there is more}.
 --#include clock.lua
 --#include keys.lua
@@ -45,10 +45,15 @@ for index = 3, #ARGV do
 end
 
 local MOST_BUCKETS = 100
-local forgotten = call('ZRANGE', REMEMBERED, '-inf', now, 'BYSCORE', 'LIMIT', 0, MOST_BUCKETS)
-for _, name in ipairs(forgotten) do
-  removed = removed + call('HLEN', REMEMBERED .. ':' .. name)
+local due = call('ZRANGE', REMEMBERED, '-inf', now, 'BYSCORE', 'LIMIT', 0, MOST_BUCKETS)
+local is_more, forgotten = #due == MOST_BUCKETS, 0
+for _, name in ipairs(due) do
+  if forgotten >= limit then  -- a budget of their own, so that they are not forgotten only when no task is due
+    is_more = true
+    break
+  end
+  forgotten = forgotten + call('HLEN', REMEMBERED .. ':' .. name)
   call('UNLINK', REMEMBERED .. ':' .. name)
   call('ZREM', REMEMBERED, name)
 end
-return { removed, limit - left, (left <= 0 or #forgotten == MOST_BUCKETS) and 1 or 0 }
+return { removed + forgotten, limit - left, (left <= 0 or is_more) and 1 or 0 }
