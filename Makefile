@@ -1,4 +1,4 @@
-# Needs python3 (3.11 or newer), make and the package index; every target sets up what it needs under .venv.
+# Needs python3 (3.11 or newer, with venv), make and the package index; every target sets up what it needs under .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

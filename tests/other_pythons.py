@@ -5,9 +5,12 @@
 prints the path of each, one a line.
 """
 
+import os
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 SUPPORTED = ("3.11", "3.12", "3.13")
 
@@ -26,11 +29,21 @@ def _on_path(version: str) -> str | None:
 
 def _of_pyenv(version: str) -> str | None:
     """pyenv's commands on the path are there for every version, and fail for those that are not chosen."""
-    if shutil.which("pyenv") is None:
+    pyenv = _pyenv()
+    if pyenv is None:
         return None
-    installed = _output("pyenv", "versions", "--bare").split()
-    builds = [build for build in installed if build.rpartition(".")[0] == version]
-    return None if not builds else _executable(f"{_output('pyenv', 'prefix', builds[-1]).strip()}/bin/python")
+    builds = [
+        build
+        for build in _output(pyenv, "versions", "--bare").split()
+        if re.fullmatch(rf"{re.escape(version)}\.\d+", build)
+    ]
+    return None if not builds else _executable(f"{_output(pyenv, 'prefix', builds[-1]).strip()}/bin/python")
+
+
+def _pyenv() -> str | None:
+    """A shell that has not read its profile does not have pyenv on its path."""
+    root = os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv"
+    return shutil.which("pyenv") or shutil.which("pyenv", path=str(Path(root) / "bin"))
 
 
 def _executable(command: str) -> str | None:
