@@ -60,8 +60,6 @@ class TaskRunner:
         if not isinstance(attempt, Attempt):
             return attempt
         lane.attempt = attempt
-        if self._on_start is not None:
-            self._on_start(held)
         kind = attempt.definition.kind
         if attempt.arguments is None and kind not in PROCESS_KINDS:
             settlement = await self._load(lane, attempt)
@@ -77,6 +75,8 @@ class TaskRunner:
         timeout = attempt.headers.timeout
         if timeout is not None:
             lane.scope.deadline = anyio.current_time() + timeout
+        if self._on_start is not None:
+            self._on_start(held)
         try:
             yielded = context.run(_first_step, attempt)
         except StopIteration as stop:
@@ -96,7 +96,8 @@ class TaskRunner:
             del error  # the exception's frames hold this one: let go of the circle
 
     def _given_back_if_lapsed(self, held: Held) -> Settlement | None:
-        """To be asked after every wait before a body begins: its lease may have ended meanwhile."""
+        """To be asked after every wait before a body begins: its lease may have ended meanwhile. (A child that has to
+        load arguments looks no more: it runs the body when they are there.)"""
         return Release(receipt=held.delivery.receipt) if self._clock() >= held.lease_end else None
 
     def _ended_with(self, lane: Lane, attempt: Attempt, error: BaseException) -> Settlement | None:
@@ -146,6 +147,8 @@ class TaskRunner:
         self._held.wake_one()
         if attempt.headers.timeout is not None:
             held.timeout_at = self._clock() + attempt.headers.timeout
+        if self._on_start is not None:
+            self._on_start(held)
         lane.thread_scope = scope = anyio.CancelScope(shield=True)
         outcome: _ThreadOutcome | None = None
         try:
@@ -180,6 +183,8 @@ class TaskRunner:
         timeout = attempt.headers.timeout
         if timeout is not None:
             lane.scope.deadline = anyio.current_time() + timeout
+        if self._on_start is not None:
+            self._on_start(attempt.held)
         try:
             answer = await self._pool.run_in(child, request)
         except ChildDied as error:

@@ -1,12 +1,16 @@
 """Arguments that have to be fetched before a task runs, in virtual time."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
 import pytest
 
 from asynctasq.contract.envelopes import TaskState
+from asynctasq.contract.event_sink import EventSink
+from asynctasq.contract.events import Event, EventType, TaskEvent
 from asynctasq.errors import DeserializationError, DriverUnavailable
+from asynctasq.runtime.event_dispatcher import EventDispatcher
 from asynctasq.runtime.frame import Headers
 from asynctasq.serializers.type_hooks import AsyncTypeHook
 from asynctasq.tasks.current_task import current_task
@@ -133,6 +137,31 @@ async def test_a_lease_that_ends_while_rows_are_loaded(bench: Bench, hook: RowHo
     assert (record.state, record.attempts) == (TaskState.COMPLETED, 2)
     assert log.count(("row", 7)) == 1
     assert len(hook.loads) == 2
+
+
+class Starts(EventSink):
+    """Keeps when which attempts were told to have started."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, float]] = []
+
+    async def emit_many(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, TaskEvent) and event.event_type is EventType.TASK_STARTED:
+                self.told.append((event.attempt, anyio.current_time()))
+
+
+async def test_only_a_body_that_begins_is_told(bench: Bench, hook: RowHook) -> None:
+    """task_started is told when the body begins, after its arguments were loaded: what is given back before that has
+    not started."""
+    hook.pauses = [5.0, 0.7]
+    bench.driver.extending.before.extend([DriverUnavailable("away")] * 1000)
+    await bench.enqueue(show(Row(7)))
+    sink = Starts()
+    await bench.work(lease=1.0, events=EventDispatcher([sink]))
+    [(attempt, at)] = sink.told
+    assert attempt == len(hook.loads) == 2
+    assert at >= hook.loads[1] + 0.7
 
 
 async def test_loading_can_be_cancelled(bench: Bench, hook: RowHook) -> None:
