@@ -47,6 +47,8 @@ MAX_DELAY = 3650 * 86_400.0
 """Seconds: ten years."""
 TIME_RESOLUTION = 1e-6
 """Seconds: what PostgreSQL's timestamps resolve."""
+MAX_HELD = 3
+"""Maintenance calls in succession that left nothing but what others hold, until one says that there is no more."""
 
 
 class PostgresDriver(Driver):
@@ -66,6 +68,7 @@ class PostgresDriver(Driver):
         )
         self._names = StorageNames(self.settings)
         self._floors = Floors()
+        self._held_in_succession = 0
         self._database: Database | None = None
         self._notifications: NotificationSender | None = None
         self._listener: Listener | None = None
@@ -224,7 +227,11 @@ class PostgresDriver(Driver):
     async def _maintain(self, *, limit: int) -> MaintenanceReport:
         database = self._connected
         row = (await database.fetch("maintain", database.namespace, limit, self.settings.dead_retention))[0]
-        return MaintenanceReport(removed=row[0], more=row[1])
+        removed, more, held = row[0], row[1], row[2]
+        self._held_in_succession = self._held_in_succession + 1 if held else 0
+        if self._held_in_succession >= MAX_HELD:  # an idle transaction may hold it for hours: the next round will see
+            self._held_in_succession, more = 0, False
+        return MaintenanceReport(removed=removed, more=more)
 
     async def _diagnose(self) -> list[Finding]:
         return await diagnosis.diagnose(self._connected)

@@ -1,7 +1,9 @@
 -- Stores what time ended and forgets what is due, about p_limit of each, and waits for nobody: what others hold is left
--- to them, and is `more` as long as they do. Dead letters go when they are older than p_dead_retention (NULL: never).
+-- to them, and is `more` as long as they do, and `held` if nothing else is left. Dead letters go when they are older than
+-- p_dead_retention (NULL: never).
 CREATE FUNCTION {maintain}(
-    p_namespace bigint, p_limit integer, p_dead_retention double precision, OUT removed integer, OUT more boolean
+    p_namespace bigint, p_limit integer, p_dead_retention double precision, OUT removed integer, OUT more boolean,
+    OUT held boolean
 )
 LANGUAGE plpgsql {steady_plans} SET enable_sort = off AS $$
 #variable_conflict use_column
@@ -11,6 +13,7 @@ DECLARE
     forgotten integer;
     remembered integer;
     due_notes tid[];
+    noted bigint; -- what due_notes are about: an id, or counts alone
     due_ids text[];
     due_seqs bigint[];
 BEGIN
@@ -57,9 +60,9 @@ BEGIN
     SELECT count(*), array_agg(id), array_agg(seq) INTO forgotten, due_ids, due_seqs FROM due;
     PERFORM {drop_records}(p_namespace, due_seqs);
     PERFORM {forget}(p_namespace, due_ids, due_seqs);
-    SELECT array_agg(tid) INTO due_notes
+    SELECT array_agg(tid), coalesce(sum(size), 0) INTO due_notes, noted
     FROM (
-        SELECT tid, sum(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before
+        SELECT tid, size, sum(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before
         FROM (
             SELECT ctid AS tid, coalesce(cardinality(seqs), 1) AS size
             FROM {journal}
@@ -91,6 +94,7 @@ BEGIN
     DELETE FROM {reports} WHERE namespace = p_namespace AND gone_at <= t;
     removed := ended + forgotten + remembered;
     more := ended >= p_limit OR forgotten >= p_limit OR remembered >= p_limit;
+    held := false;
     IF NOT more THEN
         SELECT count(*) > 0 INTO more
         FROM (
@@ -130,8 +134,9 @@ BEGIN
                 LIMIT 1
             ) AS notes
         ) AS left_over;
-        IF more AND removed = 0 AND due_notes IS NULL THEN
-            PERFORM pg_sleep(0.02); -- all of it is in others' hands, and the caller is about to ask again
+        held := more AND noted < p_limit;
+        IF held THEN
+            PERFORM pg_sleep(0.02); -- the caller is about to ask again
         END IF;
     END IF;
 END

@@ -1,1 +1,1 @@
-SELECT removed, more FROM {maintain}($1, $2, $3)
+SELECT removed, more, held FROM {maintain}($1, $2, $3)
