@@ -26,6 +26,8 @@ class Database:
         self.settings = settings
         self.names = names
         self.namespace = names.namespace
+        self.undone = 0
+        """Transactions that the server undid and that were run again."""
         self._pool = pool
 
     async def register_namespace(self) -> None:
@@ -91,6 +93,7 @@ class Database:
                 sqlstate = sqlstate_of(error)
                 if attempt == ATTEMPTS or sqlstate is None or meaning_of(sqlstate) is not Meaning.RETRY:
                     raise own_error(error) from error
+            self.undone += 1
             await asyncio.sleep(random.uniform(0, 0.002 * 2**attempt))
         raise AssertionError("unreachable: the last attempt returns or raises")
 

@@ -2,50 +2,81 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 
 import pytest
 from asynctasq_postgres.driver import PostgresDriver
 from asynctasq_postgres.settings import PostgresConfig
 
-from asynctasq.driver_api import Complete, Delivery, Failure, NewTask, Release, Retry, SettleOutcome, TaskState
+from asynctasq.driver_api import (
+    Bury,
+    Complete,
+    Delivery,
+    Failure,
+    NewTask,
+    Receipt,
+    Release,
+    Retry,
+    Settlement,
+    SettleOutcome,
+    TaskState,
+)
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_shuffled_batches_never_surface_a_deadlock(driver: PostgresDriver) -> None:
-    """Settling, extending, cancelling, deleting and enqueueing the same tasks in random orders, for a while."""
+@pytest.mark.parametrize("with_dedupe_keys", [True, False], ids=["with dedupe keys", "without dedupe keys"])
+async def test_shuffled_batches_never_surface_a_deadlock(driver: PostgresDriver, with_dedupe_keys: bool) -> None:
+    """Every call for the same tasks in random orders. Without dedupe keys all lock in one order: in no circle."""
     tasks = [
-        NewTask(id=f"t{number}", queue="q", name="n", payload=b"", dedupe_key=f"k{number}", remember_for=0.0)
+        NewTask(
+            id=f"t{number}",
+            queue="q",
+            name="n",
+            payload=b"",
+            dedupe_key=f"k{number}" if with_dedupe_keys else None,
+            remember_for=0.0,
+        )
         for number in range(60)
     ]
+    failure = Failure(type="E", message="m")
     held: list[Delivery] = []
 
     async def repeat(seed: int, times: int) -> None:
         generator = random.Random(seed)
         for _ in range(times):
             some = generator.sample(tasks, 30)
+            ids = [task.id for task in some]
             receipts = [delivery.receipt for delivery in generator.sample(held, min(len(held), 30))]
-            match generator.randrange(7):
-                case 0:
+            match generator.randrange(10):
+                case 0 | 1:
                     await driver.enqueue_many(some)
-                case 1:
+                case 2 | 3:
                     held.extend(await driver.reserve(["q"], limit=30, lease=60.0, worker="w"))
-                case 2:
-                    failure = Failure(type="E", message="m")
-                    await driver.settle_many(
-                        [generator.choice([Retry(receipt=r, failure=failure), Release(receipt=r)]) for r in receipts]
-                    )
-                case 3:
-                    await driver.settle_many([Complete(receipt=receipt) for receipt in receipts])
                 case 4:
-                    await driver.extend_many(receipts, lease=60.0)
+                    await driver.settle_many([generator.choice(_endings)(receipt, failure) for receipt in receipts])
                 case 5:
-                    await driver.cancel_many([task.id for task in some])
+                    await driver.settle_many([Complete(receipt=receipt) for receipt in receipts])
+                case 6:
+                    await driver.extend_many(receipts, lease=60.0)
+                case 7:
+                    await driver.cancel_many(ids)
+                case 8:
+                    await driver.replay_many(ids)
                 case _:
-                    await driver.delete_many([task.id for task in some])
+                    await (driver.delete_many(ids) if generator.randrange(3) else driver.purge(["q"]))
                     await driver.maintain(limit=50)
 
-    await asyncio.gather(*(repeat(seed, 40) for seed in range(10)))
+    await asyncio.gather(*(repeat(seed, 60) for seed in range(10)))
+    if not with_dedupe_keys:
+        assert driver._connected.undone == 0
+
+
+_endings: tuple[Callable[[Receipt, Failure], Settlement], ...] = (
+    lambda receipt, failure: Retry(receipt=receipt, failure=failure),
+    lambda receipt, _: Release(receipt=receipt),
+    lambda receipt, failure: Bury(receipt=receipt, failure=failure),
+)
 
 
 async def test_every_task_is_delivered_and_settled_once(settings: PostgresConfig, driver: PostgresDriver) -> None:

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from asynctasq_postgres.driver import PostgresDriver
 from asynctasq_postgres.receipts import read_receipt
+from asynctasq_postgres.settings import PostgresConfig
 
 from asynctasq.driver_api import (
     Bury,
@@ -16,8 +17,10 @@ from asynctasq.driver_api import (
     Complete,
     Delivery,
     Failure,
+    MaintenanceReport,
     NewTask,
     Release,
+    ReplayOutcome,
     ReplayStatus,
     SettleOutcome,
     TaskState,
@@ -103,6 +106,93 @@ async def test_a_replay_behind_a_burial(driver: PostgresDriver, connection: asyn
         await driver.transactions.on(connection).settle_many([Bury(receipt=delivery.receipt, failure=FAILURE)])
         replaying = await once_it_waits(connection, driver.replay_many(["a"]))
     assert [outcome.status for outcome in await replaying] == [ReplayStatus.REPLAYED]
+
+
+async def test_a_purge_behind_a_burial(driver: PostgresDriver, connection: asyncpg.Connection) -> None:
+    """A task that is buried while the purge waits for it goes as a dead letter."""
+    await driver.enqueue_many([task("a"), task("b")])
+    [delivery, _] = await driver.reserve(["q"], limit=2, lease=60.0, worker="w")
+    assert driver.transactions is not None
+    async with connection.transaction():
+        await driver.transactions.on(connection).settle_many([Bury(receipt=delivery.receipt, failure=FAILURE)])
+        purging = await once_it_waits(connection, driver.purge(["q"]))
+    await purging
+    assert await driver.get_tasks(["a", "b"]) == {}
+    assert [outcome.accepted for outcome in await driver.enqueue_many([task("a")])] == [True]
+
+
+async def test_a_purge_behind_a_replay(driver: PostgresDriver, connection: asyncpg.Connection) -> None:
+    """A dead letter that becomes ready again while the purge waits for it goes as a waiting task."""
+    await bury(driver, "a", "b")
+    async with connection.transaction():
+        await replay(driver, connection, "a")
+        purging = await once_it_waits(connection, driver.purge(["q"]))
+    await purging
+    assert await driver.get_tasks(["a", "b"]) == {}
+
+
+async def test_a_purge_and_a_deletion_do_not_wait_in_a_circle(
+    driver: PostgresDriver, connection: asyncpg.Connection
+) -> None:
+    """Both lock what waits and what has ended in one order: a purge that waits for the first holds nothing later."""
+    await bury(driver, "a")
+    await driver.enqueue_many([task("b")])
+    namespace = driver._connected.namespace
+    async with connection.transaction():
+        lock = driver._names.fill("SELECT FROM {finished} WHERE namespace = $1 FOR UPDATE")
+        await connection.execute(lock, namespace)
+        purging = await once_it_waits(connection, driver.purge(["q"]))
+        delete = driver._names.statement("delete_many")
+        assert sorted(await connection.fetchval(delete, namespace, ["a", "b"])) == ["a", "b"]
+    await purging
+    assert driver._connected.undone == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [("cancel_many", CancelOutcome.NOT_FOUND), ("replay_many", ReplayOutcome(status=ReplayStatus.NOT_FOUND))],
+)
+async def test_an_id_that_is_enqueued_again_meanwhile(
+    driver: PostgresDriver, connection: asyncpg.Connection, call: str, expected: object
+) -> None:
+    """What a call waited for is gone, and another task has its id: that one the call has not touched, nor found."""
+    await driver.enqueue_many([task("a")])
+    async with connection.transaction():
+        delete = driver._names.statement("delete_many")
+        assert await connection.fetchval(delete, driver._connected.namespace, ["a"]) == ["a"]
+        assert driver.transactions is not None
+        [outcome] = await driver.transactions.on(connection).enqueue_many([task("a")])
+        assert outcome.accepted
+        under_way = await once_it_waits(connection, getattr(driver, call)(["a"]))
+    assert await under_way == [expected]
+    assert (await driver.get_tasks(["a"]))["a"].state is TaskState.READY
+
+
+class CountingDriver(PostgresDriver):
+    """Counts its maintenance calls."""
+
+    maintained = 0
+
+    async def _maintain(self, *, limit: int) -> MaintenanceReport:
+        self.maintained += 1
+        return await super()._maintain(limit=limit)
+
+
+async def test_a_worker_does_not_hammer_at_what_others_hold(
+    settings: PostgresConfig, driver: PostgresDriver, connection: asyncpg.Connection
+) -> None:
+    """Beside an idle transaction that holds a due row, each round of maintenance is a few calls; then it is stored."""
+    await driver.enqueue_many([task("a", expires_after=0.0)])
+    async with CountingDriver(settings) as worker:
+        async with connection.transaction():
+            await connection.execute(
+                driver._names.fill("SELECT FROM {task} WHERE namespace = $1 FOR UPDATE"), driver._connected.namespace
+            )
+            for round_number in range(1, 4):
+                while (await worker.maintain(limit=10)).more:
+                    assert worker.maintained < 3 * round_number
+        report = await worker.maintain(limit=10)
+        assert (report.removed, report.more) == (1, False)
 
 
 async def test_maintenance_beside_who_holds_the_rest(driver: PostgresDriver, connection: asyncpg.Connection) -> None:

@@ -30,7 +30,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     END
 $$;
 
--- Locks live tasks in the order of their seq, which every transaction here keeps to, so that none waits in a circle.
+-- Locks live tasks in the order of their seq, as every transaction here does, so that none waits in a circle: except for
+-- holders of dedupe keys, which are found when other rows are locked already. The server undoes one of such a circle, and
+-- the driver runs it again.
 CREATE FUNCTION {lock_tasks}(p_namespace bigint, p_seqs bigint[]) RETURNS void
 LANGUAGE plpgsql {steady_plans} AS $$
 BEGIN

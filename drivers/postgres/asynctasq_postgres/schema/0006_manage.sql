@@ -35,9 +35,9 @@ BEGIN
 END
 $$;
 
--- Locks tasks wherever they are, live or with the record of their end, in the order of their seq: one by one, since
--- settling moves a task from here to there while this waits for its lock, replaying moves it back, and to come back for
--- it later would be out of order. Then nobody moves it any more.
+-- Locks tasks wherever they are, live or with the record of their end, in the order that lock_tasks() keeps to: one by
+-- one, since settling moves a task from here to there while this waits for its lock, replaying moves it back, and to come
+-- back for it later would be out of order. Then nobody moves it any more.
 CREATE FUNCTION {lock_wherever}(p_namespace bigint, p_seqs bigint[]) RETURNS void
 LANGUAGE plpgsql {steady_plans} AS $$
 DECLARE
@@ -49,8 +49,11 @@ BEGIN
             EXIT WHEN FOUND;
             PERFORM FROM {finished} AS record WHERE record.namespace = p_namespace AND record.seq = wanted FOR UPDATE;
             EXIT WHEN FOUND;
-            PERFORM FROM {task} AS live WHERE live.namespace = p_namespace AND live.seq = wanted;
-            EXIT WHEN NOT FOUND; -- remembered only
+            -- Moved there and back meanwhile? One look at both tables at once tells that from one remembered only.
+            EXIT WHEN NOT EXISTS (SELECT FROM {task} AS live WHERE live.namespace = p_namespace AND live.seq = wanted)
+                AND NOT EXISTS (
+                    SELECT FROM {finished} AS record WHERE record.namespace = p_namespace AND record.seq = wanted
+                );
         END LOOP;
     END LOOP;
 END
@@ -75,7 +78,9 @@ BEGIN
     SELECT
         known.id,
         CASE WHEN known.is_live THEN 'requested' WHEN known.state = 'cancelled' THEN 'cancelled' ELSE 'too_late' END
-    FROM {whereabouts}(p_namespace, p_ids) AS known;
+    FROM {whereabouts}(p_namespace, p_ids) AS known
+    -- What was forgotten while this waited, and enqueued again under its id, is another task.
+    WHERE (known.seq IN (SELECT unnest(seqs))) IS TRUE;
 END
 $$;
 
@@ -123,7 +128,7 @@ BEGIN
                     SELECT f.* FROM {finished} AS f WHERE f.namespace = p_namespace AND f.seq = known.seq OFFSET 0
                 ) AS ended
             WHERE (ended.seq IN (SELECT unnest(dead))) IS TRUE
-            ORDER BY wanted.place
+            ORDER BY ended.queue, ended.dedupe_key, wanted.place -- the order in which enqueue() takes dedupe keys
             ON CONFLICT (namespace, queue, dedupe_key) WHERE dedupe_key IS NOT NULL DO NOTHING
             RETURNING seq
         )
@@ -147,7 +152,8 @@ BEGIN
             AND k.dedupe_key = known.dedupe_key AND k.dedupe_key IS NOT NULL
         OFFSET 0
     ) AS other ON true
-    WHERE known.is_live OR known.state IS NOT NULL;
+    WHERE (known.is_live OR known.state IS NOT NULL)
+        AND (known.seq IN (SELECT unnest(seqs))) IS TRUE; -- as in cancel()
 END
 $$;
 
@@ -194,33 +200,39 @@ LANGUAGE plpgsql {steady_plans} AS $$
 #variable_conflict use_column
 DECLARE
     t timestamptz;
-    live_seqs bigint[];
-    ended_seqs bigint[];
+    seqs bigint[];
     until bigint;
     gone_ids text[];
     gone_seqs bigint[];
 BEGIN
-    live_seqs := ARRAY(
-        SELECT seq FROM {task} WHERE namespace = p_namespace AND seq > p_after ORDER BY seq LIMIT p_scan
-    );
-    ended_seqs := ARRAY(
-        SELECT seq FROM {finished} WHERE namespace = p_namespace AND seq > p_after ORDER BY seq LIMIT p_scan
-    );
-    until := least(
-        CASE WHEN cardinality(live_seqs) = p_scan THEN live_seqs[p_scan] END,
-        CASE WHEN cardinality(ended_seqs) = p_scan THEN ended_seqs[p_scan] END
-    );
-    live_seqs := ARRAY(
-        SELECT u.seq
-        FROM unnest(live_seqs) AS u (seq),
-            LATERAL (SELECT k.queue FROM {task} AS k WHERE k.namespace = p_namespace AND k.seq = u.seq OFFSET 0) AS live
-        WHERE (until IS NULL OR u.seq <= until) AND live.queue = ANY (p_queues)
-    );
-    PERFORM {lock_tasks}(p_namespace, live_seqs);
+    -- Both tables in one look, so that what moves from one to the other meanwhile is in it.
+    WITH live AS MATERIALIZED (
+        SELECT seq, queue FROM {task} WHERE namespace = p_namespace AND seq > p_after ORDER BY seq LIMIT p_scan
+    ), ended AS MATERIALIZED (
+        SELECT seq, queue, state FROM {finished}
+        WHERE namespace = p_namespace AND seq > p_after
+        ORDER BY seq
+        LIMIT p_scan
+    ), bounds AS (
+        SELECT max(seq) AS last FROM live HAVING count(*) = p_scan
+        UNION ALL
+        SELECT max(seq) FROM ended HAVING count(*) = p_scan
+    ), wanted AS (
+        SELECT seq FROM live WHERE queue = ANY (p_queues)
+        UNION ALL
+        SELECT seq FROM ended WHERE queue = ANY (p_queues) AND (p_states IS NULL OR state = ANY (p_states))
+    ), slice AS (
+        SELECT min(last) AS last FROM bounds
+    )
+    SELECT slice.last, array_agg(wanted.seq) FILTER (WHERE slice.last IS NULL OR wanted.seq <= slice.last)
+    INTO until, seqs
+    FROM slice LEFT JOIN wanted ON true
+    GROUP BY slice.last;
+    PERFORM {lock_wherever}(p_namespace, seqs);
     t := clock_timestamp();
     WITH live_gone AS (
         DELETE FROM {task} AS live
-        USING unnest(live_seqs) AS u (seq), LATERAL (
+        USING unnest(seqs) AS u (seq), LATERAL (
                 SELECT k.ctid AS tid FROM {task} AS k WHERE k.namespace = p_namespace AND k.seq = u.seq OFFSET 0
             ) AS spot
         WHERE live.ctid = spot.tid
@@ -233,11 +245,10 @@ BEGIN
             {live_state}(live.receipt, live.ready_at, live.cancel_requested, live.expires_at, t) AS state
     ), ended_gone AS (
         DELETE FROM {finished} AS record
-        USING unnest(ended_seqs) AS u (seq), LATERAL (
+        USING unnest(seqs) AS u (seq), LATERAL (
                 SELECT k.ctid AS tid FROM {finished} AS k WHERE k.namespace = p_namespace AND k.seq = u.seq OFFSET 0
             ) AS spot
-        WHERE record.ctid = spot.tid AND (until IS NULL OR record.seq <= until)
-            AND record.queue = ANY (p_queues) AND (p_states IS NULL OR record.state = ANY (p_states))
+        WHERE record.ctid = spot.tid AND (p_states IS NULL OR record.state = ANY (p_states))
         RETURNING record.seq, record.id
     ), noted AS (
         INSERT INTO {journal} (namespace, forget_at, queue, dead, cancelled)
