@@ -1,9 +1,11 @@
 """The least privilege that SECURITY.md gives a worker or an application is enough for all that they do."""
 
 import re
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import aiomysql
@@ -20,9 +22,10 @@ from tests.backend_urls import server_url
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("fresh_application")]
 SECURITY = Path(__file__).parents[2] / "SECURITY.md"
-USER = "least-privilege"
-OWN = "least_privilege_of_a_test"
-"""A schema or a database of the test's own."""
+_RUN = uuid.uuid4().hex[:8]
+USER = f"least-privilege-{_RUN}"
+OWN = f"least_privilege_{_RUN}"
+"""A schema, a database or a namespace of the test's own, which nobody else on that server has."""
 
 
 def shown(heading: str, language: str) -> str:
@@ -36,7 +39,7 @@ def shown(heading: str, language: str) -> str:
 def as_user(url: str, *, path: str | None = None, query: str) -> str:
     """The same server, as the user with the fewest rights."""
     parts = urlsplit(url)
-    place = f"{USER}:secret@{parts.hostname}:{parts.port}"
+    place = f"{USER}:secret@{parts.netloc.rpartition('@')[2]}"
     return urlunsplit((parts.scheme, place, parts.path if path is None else path, query, ""))
 
 
@@ -84,26 +87,39 @@ async def test_redis() -> None:
         await administrator.execute_command(*acl[:2], USER, *acl[3:])
         try:
             assert await work_is_done(as_user(url, query=f"namespace={OWN}")) == 1
-            keys = [key async for key in administrator.scan_iter(match=f"asynctasq:{{{OWN}}}:*", count=1000)]
-            assert keys
-            await administrator.delete(*keys)
         finally:
             await administrator.execute_command("ACL", "DELUSER", USER)
+            keys = [key async for key in administrator.scan_iter(match=f"asynctasq:{{{OWN}}}:*", count=1000)]
+            await administrator.delete(*keys, "asynctasq:no-such-key")  # it wants one at least
+        assert keys
+
+
+@asynccontextmanager
+async def created(administrator: Any, create: str, drop: str) -> AsyncIterator[None]:
+    """What the first statement creates is gone at the end; if it fails, nothing is dropped."""
+    await administrator.execute(create)
+    try:
+        yield
+    finally:
+        await administrator.execute(drop)
 
 
 async def test_postgres() -> None:
     """The grants for PostgreSQL, as they are printed, in a schema that somebody else has migrated."""
     url = server_url("postgres")
     grants = re.sub(r"\bapp\b", f'"{USER}"', re.sub(r"\bqueue\b", OWN, shown("PostgreSQL", "sql")))
+    create_role = f"create role \"{USER}\" login password 'secret'"
+    drop_role = f'drop owned by "{USER}"; drop role "{USER}"'
     administrator = await asyncpg.connect(url)
     try:
-        await administrator.execute(f"drop schema if exists {OWN} cascade; create schema {OWN}")
-        await administrator.execute(f"create role \"{USER}\" login password 'secret'")
-        await DriverFactory.create(f"{url}?schema={OWN}").prepare_storage()
-        await administrator.execute(grants)
-        assert await work_is_done(as_user(url, query=f"schema={OWN}")) == 1
+        async with (
+            created(administrator, create_role, drop_role),
+            created(administrator, f"create schema {OWN}", f"drop schema {OWN} cascade"),
+        ):
+            await DriverFactory.create(f"{url}?schema={OWN}").prepare_storage()
+            await administrator.execute(grants)
+            assert await work_is_done(as_user(url, query=f"schema={OWN}")) == 1
     finally:
-        await administrator.execute(f'drop schema {OWN} cascade; drop owned by "{USER}"; drop role "{USER}"')
         await administrator.close()
 
 
@@ -112,7 +128,11 @@ async def database(url: str) -> AsyncIterator[aiomysql.Cursor]:
     """An administrator's cursor, and an empty database, both gone at the end."""
     parts = urlsplit(url)
     administrator = await aiomysql.connect(
-        host=parts.hostname, port=parts.port, user=parts.username, password=parts.password or "", autocommit=True
+        host=parts.hostname or "127.0.0.1",
+        port=parts.port or 3306,
+        user=parts.username,
+        password=parts.password or "",
+        autocommit=True,
     )
     try:
         async with administrator.cursor() as cursor:
@@ -128,9 +148,12 @@ async def database(url: str) -> AsyncIterator[aiomysql.Cursor]:
 async def test_mysql() -> None:
     """The grants for MySQL and MariaDB, as they are printed, in a database that somebody else has migrated."""
     url = server_url("mysql")
-    user = f"'{USER}'@'localhost'"  # a nameless user of this host, which a fresh server may have, would win over '%'
-    grant = shown("MySQL and MariaDB", "sql").replace("queue.*", f"{OWN}.*").replace("'app'@'%'", user)
     async with database(url) as cursor:
+        # A nameless user of the host from which we come, which a fresh server may have, would win over '%'.
+        await cursor.execute("select substring_index(user(), '@', -1)")
+        [host] = await cursor.fetchone()
+        user = f"'{USER}'@'{host}'"
+        grant = shown("MySQL and MariaDB", "sql").replace("queue.*", f"{OWN}.*").replace("'app'@'%'", user)
         await cursor.execute(f"create user {user} identified by 'secret'")
         try:
             parts = urlsplit(url)
