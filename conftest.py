@@ -11,6 +11,10 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parent
+BACKEND = "backend: "
+"""So begins the reason of a skip for want of a server or its programs."""
+MACHINE = "machine: "
+"""So begins the reason of a skip for what only the machine can give, such as the right to mount a file system."""
 _SERVERS: pytest.StashKey[ExitStack] = pytest.StashKey()
 
 
@@ -62,28 +66,34 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With `--require-backends` no test that needs a backend may be skipped."""
     report = yield
-    reason = missing_backend(report)
+    reason = what_is_missing(report, BACKEND)
     if reason is not None and item.config.getoption("--require-backends"):
         report.outcome = "failed"
-        report.longrepr = f"{reason}\n--require-backends: this backend has to be there"
+        report.longrepr = f"{BACKEND}{reason}\n--require-backends: this backend has to be there"
     return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly what could not be tested, and why: the letter `s` among thousands of dots says nothing."""
     skipped = terminalreporter.getreports("skipped")
-    reasons = Counter(reason for report in skipped if (reason := missing_backend(report)) is not None)
-    if not reasons:
-        return
-    terminalreporter.section("NOT TESTED, for want of a backend", yellow=True, bold=True)
-    for reason, count in reasons.most_common():
-        terminalreporter.line(f"{count:5} x {reason.partition('backend: ')[2]}", yellow=True)
-    terminalreporter.line("      with --require-backends each of these is a failure", yellow=True)
+    sections = (
+        (BACKEND, "for want of a backend", "with --require-backends each of these is a failure"),
+        (MACHINE, "for what this machine lacks", "another machine, or more rights on this one, would test it"),
+    )
+    for prefix, why, cure in sections:
+        reasons = Counter(reason for report in skipped if (reason := what_is_missing(report, prefix)) is not None)
+        if not reasons:
+            continue
+        terminalreporter.section(f"NOT TESTED, {why}", yellow=True, bold=True)
+        for reason, count in reasons.most_common():
+            terminalreporter.line(f"{count:5} x {reason}", yellow=True)
+        terminalreporter.line(f"      {cure}", yellow=True)
 
 
-def missing_backend(report: pytest.TestReport | pytest.CollectReport) -> str | None:
-    """Why a test was skipped, if a backend was not there."""
+def what_is_missing(report: pytest.TestReport | pytest.CollectReport, prefix: str) -> str | None:
+    """Why a test was skipped, if its reason begins with this prefix."""
     if not report.skipped or hasattr(report, "wasxfail"):
         return None
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-    return reason if "backend: " in reason else None
+    _, found, what = reason.partition(prefix)
+    return what if found else None

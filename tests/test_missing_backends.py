@@ -46,6 +46,17 @@ def test_a_required_backend_that_is_missing_is_a_failure() -> None:
     assert " skipped" not in output.splitlines()[-1]
 
 
+@pytest.mark.slow
+def test_what_the_machine_lacks_is_named_and_no_failure(tmp_path: Path) -> None:
+    """A test that needs what no server gives, such as the right to mount, is skipped loudly, with `--require-backends`
+    too."""
+    test = tmp_path / "test_mounting.py"
+    test.write_text('import pytest\n\ndef test_it():\n    pytest.skip("machine: NO FILE SYSTEM CAN BE MOUNTED")\n')
+    code, output = run_tests("-p", "conftest", "--require-backends", str(test))
+    assert code == 0, output
+    assert "NO FILE SYSTEM CAN BE MOUNTED" in output.partition("NOT TESTED, for what this machine lacks")[2]
+
+
 def test_servers_are_started_for_those_who_use_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only what is asked for costs the start of servers, and only where no URL is given."""
     for name in ("redis", "postgres", "mysql"):

@@ -38,7 +38,7 @@ def interpreter() -> Callable[[str], str]:
             return sys.executable
         others = other_pythons()
         if not others:
-            pytest.skip("backend: NO SECOND PYTHON (3.12 or 3.13): the wheels are tested on one Python alone")
+            pytest.skip("machine: NO SECOND PYTHON (3.12 or 3.13): the wheels are tested on one Python alone")
         return next(iter(others.values()))
 
     return interpreter

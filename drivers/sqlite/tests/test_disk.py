@@ -29,11 +29,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 4 MiB, of which a file named `ballast` takes the fourth part."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)], capture_output=True, text=True
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"backend: NO SMALL DISK can be mounted ({mounted.stderr.strip()}): a full disk is not tested")
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)]
+    try:
+        problem = subprocess.run(command, check=False, capture_output=True, text=True).stderr.strip()
+    except OSError as error:  # there is no such program
+        problem = str(error)
+    if not disk.is_mount():
+        pytest.skip(f"machine: NO SMALL DISK can be mounted ({problem}): a full disk is not tested")
     (disk / "ballast").write_bytes(b"x" * BALLAST)
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
@@ -52,11 +54,11 @@ def is_sound(path: Path) -> bool:
         return connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-async def fill(driver: SQLiteDriver) -> tuple[list[NewTask], list[NewTask]]:
-    """Enqueue until there is no room; the tasks that were accepted, and the batch that was refused."""
+async def fill(driver: SQLiteDriver, count: int = 10, size: int = 10_000) -> tuple[list[NewTask], list[NewTask]]:
+    """Enqueue until there is no room for a batch; the tasks that were accepted, and the batch that was refused."""
     accepted: list[NewTask] = []
     while True:
-        batch = new_tasks(10, payload=b"x" * 10_000)
+        batch = new_tasks(count, payload=b"x" * size)
         try:
             await driver.enqueue_many(batch)
         except QueueFull:
@@ -82,6 +84,7 @@ async def test_what_is_leased_when_the_disk_fills_up(small_disk: Path) -> None:
         await driver.enqueue_many(new_tasks(10))
         deliveries = await take(driver)
         await fill(driver)
+        await fill(driver, count=1, size=10)  # not even a small write finds room
         settlements = completions(deliveries)
         refusals = 0
         while refusals < 3:
@@ -94,6 +97,7 @@ async def test_what_is_leased_when_the_disk_fills_up(small_disk: Path) -> None:
             settlements = settlements[1:]
             if not settlements:
                 break
+        assert refusals
         await anyio.to_thread.run_sync(make_room, small_disk)
         outcomes = await driver.settle_many(completions(deliveries))
         assert outcomes.count(SettleOutcome.APPLIED) == len(settlements)
