@@ -28,6 +28,9 @@ from asynctasq.runtime.process_protocol import (
     Answer,
     AskedForLater,
     Discarded,
+    Go,
+    Loaded,
+    NotBegun,
     NotKnown,
     NotLoaded,
     Raised,
@@ -59,22 +62,37 @@ def main() -> None:
     _die_with(start.parent)
     sys.path[:] = start.path
     _set_up_logging(start)
-    child = Child(_load_application(start), max_result_bytes=start.max_result_bytes)
-    requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+    serializers = _load_application(start)
+    requests: queue.SimpleQueue[Request | Go] = queue.SimpleQueue()
+
+    def may_begin() -> bool:
+        _write(outgoing, framed(Loaded()))
+        match requests.get():
+            case Go() as go:
+                return go.may_begin
+            case Request():
+                raise AssertionError("a worker sends no request before the last one is answered")
+
+    child = Child(serializers, max_result_bytes=start.max_result_bytes, may_begin=may_begin)
     threading.Thread(target=_listen, args=(incoming, requests), daemon=True).start()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.get_loop()
         _write(outgoing, framed(Ready(os.getpid())))
         while True:
-            _write(outgoing, framed(child.answer(requests.get(), runner)))
+            request = requests.get()
+            assert isinstance(request, Request), "a worker answers nothing that was not asked"
+            _write(outgoing, framed(child.answer(request, runner)))
 
 
 class Child:
     """Runs attempts."""
 
-    def __init__(self, serializers: Mapping[str, Serializer], *, max_result_bytes: int) -> None:
+    def __init__(
+        self, serializers: Mapping[str, Serializer], *, max_result_bytes: int, may_begin: Callable[[], bool]
+    ) -> None:
         self._serializers = serializers
         self._max_result_bytes = max_result_bytes
+        self._may_begin = may_begin
 
     def answer(self, request: Request, runner: asyncio.Runner) -> Answer:
         """Run one attempt, in a context of its own. Never raises."""
@@ -104,11 +122,14 @@ class Child:
             try:
                 arguments = definition.decode_arguments(serializer, request.body)
             except NeedsLoading:
-                arguments, error = runner.run(_guarded(definition.load_arguments(serializer, request.body)))
+                loading = definition.load_arguments(serializer, request.body)
+                arguments, error = runner.run(_guarded(loading), context=copy_context())
                 if isinstance(error, DeserializationError):
                     return _buried(error, "undecodable")
                 if error is not None:
                     return NotLoaded(f"{type_name(error)}: {message_of(error)}")
+                if not self._may_begin():
+                    return NotBegun()
             task = definition.new_instance(arguments, current)
             if definition.kind is TaskKind.ASYNC_PROCESS:
                 value, error = runner.run(_guarded(task.execute()), context=copy_context())
@@ -241,7 +262,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 # -- the pipes
 
 
-def _listen(incoming: BinaryIO, requests: "queue.SimpleQueue[Request]") -> None:
+def _listen(incoming: BinaryIO, requests: "queue.SimpleQueue[Request | Go]") -> None:
     """Runs in a thread of its own, so that the end of the worker is noticed while a body runs."""
     while (message := _read(incoming)) is not None:
         requests.put(decode_request(message))

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections import deque
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from subprocess import PIPE
 from typing import Any
@@ -20,6 +21,9 @@ from msgspec import MsgspecError
 from asynctasq.runtime.process_protocol import (
     LENGTH,
     Answer,
+    FromChild,
+    Go,
+    Loaded,
     Ready,
     Request,
     Start,
@@ -93,11 +97,12 @@ class ProcessPool:
         self._idle.append(child)
         self._wake_one()
 
-    async def run_in(self, child: "Child", request: Request) -> Answer:
-        """Run one attempt in a child that was acquired."""
+    async def run_in(self, child: "Child", request: Request, may_begin: Callable[[], bool] = lambda: True) -> Answer:
+        """Run one attempt in a child that was acquired. A child that has to load arguments first asks `may_begin` when
+        they are there."""
         finished = False
         try:
-            answer = await child.ask(request)
+            answer = await child.ask(request, may_begin)
             finished = True
             return answer
         finally:
@@ -199,15 +204,17 @@ class Child:
         if not isinstance(message, Ready):
             raise ChildDied(f"it answered {type(message).__name__} before it was ready")
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: Request, may_begin: Callable[[], bool]) -> Answer:
         """Let the child run one attempt."""
         self.tasks += 1
         message = await self._exchange(framed(request))
-        if isinstance(message, Ready):
-            raise ChildDied("it started anew, which no child does")
+        if isinstance(message, Loaded):
+            message = await self._exchange(framed(Go(may_begin())))
+        if isinstance(message, Ready | Loaded):
+            raise ChildDied(f"it answered {type(message).__name__}, which no child does here")
         return message
 
-    async def _exchange(self, data: bytes) -> Ready | Answer:
+    async def _exchange(self, data: bytes) -> FromChild:
         try:
             await self._requests.send(data)
             [length] = LENGTH.unpack(await self._answers.receive_exactly(LENGTH.size))

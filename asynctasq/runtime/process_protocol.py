@@ -40,7 +40,7 @@ class Start(Struct, frozen=True, kw_only=True, array_like=True):
     max_result_bytes: int
 
 
-class Request(Struct, frozen=True, kw_only=True, array_like=True):
+class Request(Struct, frozen=True, kw_only=True, tag="request", array_like=True):
     """One attempt, for a child to run."""
 
     name: str
@@ -56,10 +56,21 @@ class Request(Struct, frozen=True, kw_only=True, array_like=True):
     keep_result: bool
 
 
+class Go(Struct, frozen=True, tag="go", array_like=True):
+    """The answer to `Loaded`."""
+
+    may_begin: bool
+    """Whether the lease has lasted. If not, the child answers `NotBegun`."""
+
+
 class Ready(Struct, frozen=True, tag="ready", array_like=True):
     """The child has imported the application, and its event loop is warm."""
 
     pid: int
+
+
+class Loaded(Struct, frozen=True, tag="loaded", array_like=True):
+    """What the arguments refer to was loaded, which may have taken long: may the body begin?"""
 
 
 class Returned(Struct, frozen=True, tag="returned", array_like=True):
@@ -103,17 +114,21 @@ class NotKnown(Struct, frozen=True, tag="not_known", array_like=True):
     message: str
 
 
-Answer = Returned | Raised | AskedForLater | Discarded | NotLoaded | NotKnown
-FromChild = Ready | Returned | Raised | AskedForLater | Discarded | NotLoaded | NotKnown
+class NotBegun(Struct, frozen=True, tag="not_begun", array_like=True):
+    """The lease had ended when the arguments were there."""
+
+
+Answer = Returned | Raised | AskedForLater | Discarded | NotLoaded | NotKnown | NotBegun
+FromChild = Ready | Loaded | Returned | Raised | AskedForLater | Discarded | NotLoaded | NotKnown | NotBegun
 
 _encode = msgspec.msgpack.Encoder().encode
 
 decode_start = msgspec.msgpack.Decoder(Start).decode
-decode_request = msgspec.msgpack.Decoder(Request).decode
+decode_request = msgspec.msgpack.Decoder[Request | Go](Request | Go).decode
 decode_from_child = msgspec.msgpack.Decoder[FromChild](FromChild).decode
 
 
-def framed(message: Start | Request | FromChild) -> bytes:
+def framed(message: Start | Request | Go | FromChild) -> bytes:
     """A message as it goes through a pipe."""
     encoded = _encode(message)
     return LENGTH.pack(len(encoded)) + encoded

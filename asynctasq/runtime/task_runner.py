@@ -19,7 +19,15 @@ from asynctasq.runtime.held_deliveries import Held, HeldDeliveries, Interruption
 from asynctasq.runtime.lane import Lane
 from asynctasq.runtime.process_attempts import failure_in_child, request_of
 from asynctasq.runtime.process_pool import ChildDied, ProcessPool
-from asynctasq.runtime.process_protocol import AskedForLater, Discarded, NotKnown, NotLoaded, Raised, Returned
+from asynctasq.runtime.process_protocol import (
+    AskedForLater,
+    Discarded,
+    NotBegun,
+    NotKnown,
+    NotLoaded,
+    Raised,
+    Returned,
+)
 from asynctasq.runtime.retry_policy import Backoff, may_retry
 from asynctasq.runtime.verdicts import Verdicts, wants_retry
 from asynctasq.tasks.current_task import enter_task
@@ -96,9 +104,11 @@ class TaskRunner:
             del error  # the exception's frames hold this one: let go of the circle
 
     def _given_back_if_lapsed(self, held: Held) -> Settlement | None:
-        """To be asked after every wait before a body begins: its lease may have ended meanwhile. (A child that has to
-        load arguments looks no more: it runs the body when they are there.)"""
-        return Release(receipt=held.delivery.receipt) if self._clock() >= held.lease_end else None
+        """To be asked after every wait before a body begins: its lease may have ended meanwhile."""
+        return None if self._lease_lasts(held) else Release(receipt=held.delivery.receipt)
+
+    def _lease_lasts(self, held: Held) -> bool:
+        return self._clock() < held.lease_end
 
     def _ended_with(self, lane: Lane, attempt: Attempt, error: BaseException) -> Settlement | None:
         if isinstance(error, self._cancelled):
@@ -186,7 +196,7 @@ class TaskRunner:
         if self._on_start is not None:
             self._on_start(attempt.held)
         try:
-            answer = await self._pool.run_in(child, request)
+            answer = await self._pool.run_in(child, request, lambda: self._lease_lasts(attempt.held))
         except ChildDied as error:
             died = FailedInChild(str(error), type_name="ChildDied")
             died.__cause__ = error
@@ -208,6 +218,8 @@ class TaskRunner:
                 return self._verdicts.failed(attempt, Discard(answer.reason))
             case NotLoaded():
                 return self._not_loaded(attempt, answer.message)
+            case NotBegun():
+                return Release(receipt=attempt.held.delivery.receipt)
             case NotKnown():
                 return self._preparer.unknown(attempt.held, UnknownTask(answer.message))
 

@@ -11,7 +11,10 @@ from typing import Any, cast
 
 import anyio
 
+from asynctasq.contract.serializer import Serializer
 from asynctasq.errors import Discard, RetryLater
+from asynctasq.serializers.msgpack_serializer import MsgpackSerializer
+from asynctasq.serializers.type_hooks import AsyncTypeHook
 from asynctasq.tasks.current_task import current_task
 from asynctasq.tasks.function_task import task
 from asynctasq.tasks.task_kinds import AsyncProcessTask, SyncProcessTask
@@ -138,6 +141,43 @@ def block(path: str, seconds: float) -> None:
     note(path, "start", current_task().attempt)
     time.sleep(seconds)
     note(path, "end", current_task().attempt)
+
+
+class Plate:
+    """What a process task gets, and its child has to fetch first."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+
+class PlateHook(AsyncTypeHook[Plate]):
+    """The first fetch is slow."""
+
+    type_key = "test-plate"
+
+    def can_encode(self, obj: object) -> bool:
+        return isinstance(obj, Plate)
+
+    def encode(self, obj: Plate) -> str:
+        return obj.path
+
+    async def decode_async(self, data: Any) -> Plate:
+        note(data, "load", current_task().attempt)
+        if current_task().attempt == 1:
+            await asyncio.sleep(1.5)
+        return Plate(data)
+
+
+@task(name="process.eat", process=True)
+def eat(plate: Plate) -> None:
+    note(plate.path, "start", current_task().attempt)
+
+
+def serializers_with_plates() -> dict[str, Serializer]:
+    """For children."""
+    serializer = MsgpackSerializer()
+    serializer.registry.register(PlateHook())
+    return {serializer.content_type: serializer}
 
 
 def note(path: str, *what: object) -> None:

@@ -11,9 +11,10 @@ import anyio
 import pytest
 
 from asynctasq.contract.envelopes import TaskRecord, TaskState
-from asynctasq.contract.settlements import Release
+from asynctasq.contract.settlements import Complete, Release
 from asynctasq.errors import DriverUnavailable
 from asynctasq.runtime.frame import Headers
+from asynctasq.runtime.process_protocol import ChildSetup
 from tests.runtime import process_tasks as tasks
 from tests.runtime.harness import Bench
 
@@ -177,6 +178,22 @@ async def test_a_lease_that_ends_before_a_child_is_there(bench: Bench, path: str
     assert ["start", "1"] not in [line[1:] for line in tasks.notes(path)]
     settlements = [one for batch in bench.driver.settles for one in batch]
     assert isinstance(settlements[0], Release)
+
+
+@pytest.mark.parametrize("heartbeats_arrive", [False, True])
+async def test_a_lease_that_ends_while_a_child_loads(bench: Bench, path: str, heartbeats_arrive: bool) -> None:
+    """A body does not begin in a child on a delivery whose lease has ended while its arguments were loaded there; a
+    load that takes longer than a lease that was extended is none the worse for it."""
+    if not heartbeats_arrive:
+        bench.driver.extending.before.extend([DriverUnavailable("away")] * 10_000)
+    bench.serializer.registry.register(tasks.PlateHook())
+    id = await bench.enqueue(tasks.eat(tasks.Plate(path)))
+    setup = ChildSetup(call="tests.runtime.process_tasks:serializers_with_plates")
+    await bench.work(process_pool_size=1, lease=1.0, child_setup=setup)
+    assert (await bench.record(id)).state is TaskState.COMPLETED
+    settled = [type(one) for batch in bench.driver.settles for one in batch]
+    starts = [line[2] for line in tasks.notes(path) if line[1] == "start"]
+    assert (starts, settled) == ((["1"], [Complete]) if heartbeats_arrive else (["2"], [Release, Complete]))
 
 
 async def test_cancellation_kills_the_child(bench: Bench, path: str) -> None:

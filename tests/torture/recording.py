@@ -58,9 +58,16 @@ def record_looks(history: History) -> None:
         history.write(LeaseLookedAt(seen.at, held.delivery.id, held.delivery.attempt, worker))
         return await run(self, lane, held)
 
-    async def watched_run_in(self: ProcessPool, child: Child, request: Request) -> Answer:
+    async def watched_run_in(
+        self: ProcessPool, child: Child, request: Request, may_begin: Callable[[], bool]
+    ) -> Answer:
+        def looked() -> bool:
+            answer = may_begin()
+            history.write(LeaseLookedAt(seen.at, request.id, request.attempt, request.worker_id))
+            return answer
+
         history.write(LeaseLookedAt(seen.at, request.id, request.attempt, request.worker_id))
-        return await run_in(self, child, request)
+        return await run_in(self, child, request, looked)
 
     worker_run._clock = lambda *, in_thread: clock
     TaskRunner.run = watched_run
