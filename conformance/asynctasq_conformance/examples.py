@@ -44,6 +44,10 @@ GATES = {feature: (feature,) for feature in FEATURE_GROUPS} | {
 _MARK = "__conformance_example__"
 
 
+class NotApplicable(Exception):
+    """The driver or its harness lacks what the example is about; its text names that."""
+
+
 @dataclass(frozen=True)
 class Example:
     """One example test."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import anyio
 import anyio.lowlevel
 
-from asynctasq.driver_api import Driver
+from asynctasq.driver_api import Driver, DriverSpec
 
 
 class MovableClock(Protocol):
@@ -76,6 +76,9 @@ class DriverHarness(abc.ABC):
 
     expected_traits: frozenset[str] | None = None
     """Features and guarantees by name that the driver must have, so that claiming less shows. None: not checked."""
+
+    spec: DriverSpec | None = None
+    """What the driver's plugin advertises. None: as the installed plugin does whose module is nearest to it."""
 
     @abc.abstractmethod
     async def open_driver(self, namespace: str) -> Driver:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import anyio
 
 from asynctasq.driver_api import Driver, DriverTraits
-from asynctasq_conformance.examples import Example
+from asynctasq_conformance.examples import Example, NotApplicable
 from asynctasq_conformance.harness import DriverHarness
 from asynctasq_conformance.pace import Pace
 from asynctasq_conformance.subject import open_subject
@@ -23,10 +23,6 @@ LONGER = 5.0
 """By how much longer the short waits are when an example was too slow for the usual ones."""
 
 Outcome = TypeVar("Outcome")
-
-
-class NotApplicable(Exception):
-    """The driver has not what the example is about."""
 
 
 @dataclass(frozen=True)

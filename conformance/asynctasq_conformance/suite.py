@@ -12,14 +12,14 @@ from typing import Any, ClassVar
 import pytest
 
 from asynctasq.driver_api import FEATURE_NAMES, Guarantee
-from asynctasq_conformance.examples import Example, all_examples
+from asynctasq_conformance.examples import Example, NotApplicable, all_examples
 from asynctasq_conformance.harness import DriverHarness
 from asynctasq_conformance.model.machine import play_model
 from asynctasq_conformance.model.profiles import chosen_profile, seed_of
 from asynctasq_conformance.pytest_plugin import SUITE_MARK
 from asynctasq_conformance.report.document import driver_of
 from asynctasq_conformance.report.gathering import ABSENT_PREFIX
-from asynctasq_conformance.running import NotApplicable, facts_of, run_example
+from asynctasq_conformance.running import facts_of, run_example
 
 EXAMPLES = {example.name: example for example in all_examples()}
 MODEL_TEST = "test_the_driver_agrees_with_the_model"

@@ -14,6 +14,7 @@ import anyio.to_thread
 from asynctasq.driver_api import (
     FEATURE_NAMES,
     Complete,
+    ConfigurationError,
     Driver,
     DriverClosed,
     DriverTraits,
@@ -22,8 +23,10 @@ from asynctasq.driver_api import (
     SettleOutcome,
     TaskState,
 )
+from asynctasq.testing import verify_traits
 from asynctasq_conformance.child_processes import exit_code_of
-from asynctasq_conformance.examples import example
+from asynctasq_conformance.driver_plugins import spec_of
+from asynctasq_conformance.examples import NotApplicable, example
 from asynctasq_conformance.subject import NEVER_ISSUED, QUEUE, Subject, fresh_namespace, new_id, new_task, raises
 
 
@@ -288,6 +291,18 @@ async def test_the_driver_has_what_is_expected_of_it(subject: Subject) -> None:
         missing = expected - subject.features - subject.guarantees
         assert not missing, f"the driver was expected to have {', '.join(sorted(missing))}"
         assert expected <= FEATURE_NAMES | {guarantee.value for guarantee in Guarantee}
+
+
+@example("LIF-18")
+async def test_the_driver_claims_no_more_than_its_plugin(subject: Subject) -> None:
+    """A connected driver has no guarantee, feature or event loop that its plugin's `DriverSpec` leaves out."""
+    spec = subject.harness.spec or spec_of(type(subject.driver))
+    if spec is None:
+        raise NotApplicable("spec")
+    try:
+        verify_traits(subject.driver, spec)
+    except ConfigurationError as error:
+        raise AssertionError(str(error)) from error
 
 
 @example("LIF-14")

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from asynctasq_conformance.examples import Example, examples_of
+from asynctasq_conformance.examples import Example, NotApplicable, examples_of
 from asynctasq_conformance.model.machine import play_model
 from asynctasq_conformance.mutants.mutant import Mutant
 from asynctasq_conformance.mutants.plain_harness import PlainHarness
-from asynctasq_conformance.running import NotApplicable, leaves_of, run_example
+from asynctasq_conformance.running import leaves_of, run_example
 
 _JUDGES = tuple(f"asynctasq_conformance.{name}" for name in ("groups", "subject", "running", "model", "concurrency"))
 

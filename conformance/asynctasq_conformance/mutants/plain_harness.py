@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from asynctasq.driver_api import FEATURE_NAMES, Driver, DriverSettings, DriverSpec
 from asynctasq_conformance.harness import DriverHarness, GuestTransaction
-from asynctasq_conformance.mutants.plain_driver import PlainDriver
+from asynctasq_conformance.mutants.plain_driver import GUARANTEES, PlainDriver
 from asynctasq_conformance.mutants.plain_features import GuestConnection
 from asynctasq_conformance.mutants.plain_storage import HandClock, Storage
 
@@ -32,10 +33,28 @@ class PlainGuest(GuestTransaction):
         await self.connection.rollback_to_savepoint()
 
 
+def _open(settings: DriverSettings) -> Driver:
+    return PlainDriver(Storage(), HandClock())
+
+
+PLAIN_SPEC = DriverSpec(
+    name="plain",
+    url_schemes=("plain",),
+    api_version="1.0",
+    settings_type=DriverSettings,
+    open=_open,
+    guarantees=GUARANTEES,
+    features=FEATURE_NAMES,
+    event_loops=frozenset({"asyncio", "trio"}),
+)
+"""What a plugin of the plain driver would advertise."""
+
+
 class PlainHarness(DriverHarness):
     """Opens drivers of one class on stores that outlive them."""
 
     patience = 0.3
+    spec = PLAIN_SPEC
 
     def __init__(self, driver_class: type[PlainDriver] = PlainDriver) -> None:
         self.driver_class = driver_class

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import anyio.lowlevel
 
-from asynctasq.driver_api import DriverTraits, EnqueueOutcome, Finding, NewTask, TaskRecord
+from asynctasq.driver_api import DriverTraits, EnqueueOutcome, Finding, Guarantee, NewTask, TaskRecord
 from asynctasq_conformance.mutants.mutant import mutant
 from asynctasq_conformance.mutants.plain_driver import GUARANTEES, LIMITS, PlainDriver
 from asynctasq_conformance.mutants.plain_features import PlainPausing, PlainStream, PlainWakeUps, PlainWorkerReports
@@ -134,6 +134,16 @@ class NoEventLoopClaimed(PlainDriver):
     async def _connect(self) -> None:
         await super()._connect()
         self.traits = DriverTraits(guarantees=GUARANTEES, limits=LIMITS, event_loops=frozenset())
+
+
+@mutant("lifecycle", "LIF-18")
+class ClaimsMoreThanItsPlugin(PlainDriver):
+    """The connected driver claims a guarantee that its plugin does not advertise."""
+
+    async def _connect(self) -> None:
+        await super()._connect()
+        more = GUARANTEES | {Guarantee.SHARED_BETWEEN_PROCESSES}
+        self.traits = DriverTraits(guarantees=more, limits=LIMITS, event_loops=self.traits.event_loops)
 
 
 @mutant("lifecycle", "LIF-14")

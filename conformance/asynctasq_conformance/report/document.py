@@ -10,6 +10,7 @@ from typing import Any
 
 from asynctasq.driver_api import API_VERSION, ConfigurationError, Driver
 from asynctasq.testing import DriverFactory
+from asynctasq_conformance.driver_plugins import ancestry_of, nearest_plugins
 from asynctasq_conformance.examples import CORE_GROUPS
 from asynctasq_conformance.report.verdict import TestOutcome, claims_not_shown, group_results, verdict_of
 
@@ -49,7 +50,7 @@ def driver_of(driver_class: type[Driver]) -> dict[str, str | None]:
     """Name, plugin, distribution, version and API of a driver. A harness may open a subclass of it, which is no other
     driver for that."""
     plugin, distribution = None, None
-    for one in driver_class.__mro__[: driver_class.__mro__.index(Driver)]:
+    for one in ancestry_of(driver_class):
         plugin, distribution = _plugin_of(one.__module__)
         if plugin is not None:
             driver_class = one
@@ -68,20 +69,11 @@ def driver_of(driver_class: type[Driver]) -> dict[str, str | None]:
 
 def _plugin_of(module: str) -> tuple[str | None, str | None]:
     """The name of the plugin that brings the driver, and its distribution: its module is the nearest one."""
-
-    def nearness(value: str) -> int:
-        near = 0
-        for mine, other in zip(module.split("."), value.split("."), strict=False):
-            if mine != other:
-                break
-            near += 1
-        return near
-
-    near = [plugin for plugin in DriverFactory.installed() if nearness(plugin.value)]
+    near = nearest_plugins(module)
     if not near:
         return None, None
-    plugin = max(near, key=lambda plugin: nearness(plugin.value))
-    return name_of_driver(plugin.names), plugin.distribution
+    names, distribution = near[0]
+    return name_of_driver(names), distribution
 
 
 def name_of_driver(names: Sequence[str]) -> str:

@@ -45,6 +45,7 @@ RULES = (
     Sentence("LIF-15", "Every method is a checkpoint."),
     Sentence("LIF-16", "`diagnose()`: what an operator should change in this store; default empty."),
     Sentence("LIF-17", "The namespace separates all data of one store."),
+    Sentence("LIF-18", "A connected driver claims no more than its plugin's `DriverSpec` advertises."),
     Sentence("ERR-1", "Batch in, positional outcomes out. `len(out) == len(in)`."),
     Sentence("ERR-2", "Items of a batch apply in order."),
     Sentence(
