@@ -50,28 +50,23 @@ _PLACES = {
 
 @contextmanager
 def private_backend(name: str) -> Iterator[str | None]:
-    """A server of its own for `name`, and its URL in the environment; None if it can't be started here.
+    """A server of its own for `name`, and its URL in the environment; None, said loudly, if it can't be started here.
 
     The URL is set before the modules of the driver's tests are imported, which read it once.
     """
     port = _free_port()
     os.environ[variable(name)] = _PLACES[name].format(port)
-    server: Any = None
-    with tempfile.TemporaryDirectory(prefix=f"asynctasq-{name}-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"asynctasq-{name}-") as folder, ExitStack() as ending:
+        ending.callback(os.environ.pop, variable(name), None)
         try:
             servers = importlib.import_module(f"drivers.{name}.tests.servers")
             server = BACKENDS[name](Path(folder), port, servers)
+            ending.callback(server.remove if hasattr(server, "remove") else server.kill)
             server.start()
-        except (AssertionError, OSError, subprocess.SubprocessError, RuntimeError) as error:
-            del os.environ[variable(name)]
+        except Exception as error:  # whatever keeps it from starting, the tests of the other backends run
             sys.stderr.write(f"no private server for {name}: {error!r}\n")
-            yield None
-            return
-        try:
-            yield os.environ[variable(name)]
-        finally:
-            os.environ.pop(variable(name), None)
-            (server.remove if hasattr(server, "remove") else server.kill)()
+            ending.close()
+        yield os.environ.get(variable(name))
 
 
 def _free_port() -> int:

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.private_backends import needed, variable
+from tests.private_backends import BACKENDS, needed, private_backend, variable
 
 ROOT = Path(__file__).resolve().parents[1]
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -55,6 +57,45 @@ def test_what_the_machine_lacks_is_named_and_no_failure(tmp_path: Path) -> None:
     code, output = run_tests("-p", "conftest", "--require-backends", str(test))
     assert code == 0, output
     assert "NO FILE SYSTEM CAN BE MOUNTED" in output.partition("NOT TESTED, for what this machine lacks")[2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [("--no-such-option", "the server has ended with"), ("--skip-networking", "OperationalError")],
+    ids=["it ends", "it does not answer"],
+)
+def test_a_private_server_that_does_not_come_up(
+    option: str, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing but its own tests suffers: the reason is said, no URL is promised, and no process is left."""
+    servers: Any = pytest.importorskip("drivers.mysql.tests.servers")
+    servers.skip_without_binaries()
+    monkeypatch.setattr(servers, "START_TIME", 4.0)
+    monkeypatch.setenv(variable("mysql"), "")  # what other tests find there comes back afterwards
+    folders: list[Path] = []
+
+    def broken(folder: Path, _: int, servers: Any) -> Any:
+        folders.append(folder)
+        return servers.MariaDBServer(folder / "data", option)
+
+    monkeypatch.setitem(BACKENDS, "mysql", broken)
+    with private_backend("mysql") as url:
+        assert url is None
+        assert variable("mysql") not in os.environ
+        assert f"{folders[0]}/data" not in running_commands()
+    said = capsys.readouterr().err
+    assert "no private server for mysql" in said
+    assert reason in said
+
+
+def running_commands() -> str:
+    """The command lines of every process."""
+    lines: list[str] = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended meanwhile
+            lines.append(process.read_text(errors="replace").replace("\0", " "))
+    return "\n".join(lines)
 
 
 def test_servers_are_started_for_those_who_use_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,10 @@ class MariaDBServer:
             try:
                 connection = pymysql.connect(host="127.0.0.1", port=self.port, user="root", autocommit=True)
                 break
-            except pymysql.MySQLError:
+            except pymysql.MySQLError as error:
+                assert self._process is not None
+                if self._process.poll() is not None:
+                    raise RuntimeError(f"the server has ended with {self._process.returncode}") from error
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.05)
