@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -81,6 +82,34 @@ def test_many_levels_side_by_side_are_few() -> None:
     ]
     for serializer in (MsgpackSerializer(), JsonSerializer()):
         assert serializer.decoder(Any)(serializer.encode(rows)) == rows
+
+
+def test_large_plain_values_are_measured_at_the_speed_of_msgspec() -> None:
+    """Rows that a worker decodes on its event loop cost no steps in Python, which take six times the decoding."""
+    rows = [{"id": number, "name": f"user {number}", "seen": [1.5, None]} for number in range(2_000)]
+    body = encode_msgpack(rows)
+    calls: list[str] = []
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        calls.append(event)
+
+    check_msgpack_nesting(body)
+    sys.setprofile(count)
+    try:
+        check_msgpack_nesting(body)
+    finally:
+        sys.setprofile(None)
+    assert 0 < len(calls) < len(rows)
+
+
+@pytest.mark.parametrize("beside", [[], [b"bytes"], [msgspec.msgpack.Ext(0, encode_msgpack("tag"))]])
+def test_a_deep_value_behind_many_shallow_ones_is_found(beside: list[Any]) -> None:
+    """The limit is as exact there, whatever way the shallow ones are measured in."""
+    rows = [{"id": number, "beside": beside} for number in range(1_000)]
+    for levels in (1, 7, 8, 9, MAX_LEVELS - 1):
+        check_msgpack_nesting(encode_msgpack([*rows, wide(levels, [])]))
+    with pytest.raises(DeserializationError, match="nested too deeply"):
+        check_msgpack_nesting(encode_msgpack([*rows, wide(MAX_LEVELS, [])]))
 
 
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 31, 255, 256, 65_535, 65_536])
