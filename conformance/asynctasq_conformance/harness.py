@@ -56,7 +56,8 @@ class DriverHarness(abc.ABC):
     """Set by the suite: the namespace of the running example."""
 
     known_gaps: Mapping[str, str] = {}
-    """Example test -> the reason why the driver fails it. Strict: a gap that passes is an error."""
+    """Example test -> the reason why the driver fails it. Strict: a gap that passes or does not apply is an error, and
+    it excuses the driver alone, neither this harness nor a server that can't be reached."""
 
     event_loops: Sequence[str] | None = None
     """Of `asyncio`, `asyncio+uvloop` and `trio`. None: those that the driver's traits claim."""

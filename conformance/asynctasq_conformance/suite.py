@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from asynctasq.driver_api import FEATURE_NAMES, Guarantee
+from asynctasq.driver_api import FEATURE_NAMES, DriverError, DriverUnavailable, Guarantee
 from asynctasq_conformance.examples import Example, NotApplicable, all_examples
 from asynctasq_conformance.harness import DriverHarness
 from asynctasq_conformance.model.machine import play_model
@@ -19,7 +19,7 @@ from asynctasq_conformance.model.profiles import chosen_profile, seed_of
 from asynctasq_conformance.pytest_plugin import SUITE_MARK
 from asynctasq_conformance.report.document import driver_of
 from asynctasq_conformance.report.gathering import ABSENT_PREFIX
-from asynctasq_conformance.running import facts_of, run_example
+from asynctasq_conformance.running import facts_of, leaves_of, run_example
 
 EXAMPLES = {example.name: example for example in all_examples()}
 MODEL_TEST = "test_the_driver_agrees_with_the_model"
@@ -120,15 +120,34 @@ def event_loops_of(harness: DriverHarness) -> Sequence[str]:
     return harness.event_loops
 
 
+def is_of_the_driver(error: Exception, harness: DriverHarness) -> bool:
+    """The driver broke a promise: an example says so, or a `DriverError` escaped. Whatever else went wrong is the
+    harness's or the server's, and no gap of the driver excuses it."""
+    leaves = leaves_of(error)
+    if not all(isinstance(leaf, AssertionError | DriverError) for leaf in leaves):
+        return False
+    if any(isinstance(leaf, DriverUnavailable) for leaf in leaves):
+        try:
+            facts_of(harness)
+        except Exception:
+            return False  # whoever is told that nothing answers reads the error itself, not this second one
+    return True
+
+
 def run_in_pytest(name: str, harness: DriverHarness, run: Callable[[], object]) -> None:
     """Run one test under pytest's notions of skipped and expected to fail."""
     reason = harness.known_gaps.get(name)
     try:
         run()
     except NotApplicable as absence:
+        if reason is not None:
+            pytest.fail(
+                f"{name} does not apply (it needs {absence}), but is a known gap ({reason}); remove it from known_gaps",
+                pytrace=False,
+            )
         pytest.skip(f"{ABSENT_PREFIX}{absence}")
-    except Exception:
-        if reason is None:
+    except Exception as error:
+        if reason is None or not is_of_the_driver(error, harness):
             raise
         pytest.xfail(reason)
     if reason is not None:

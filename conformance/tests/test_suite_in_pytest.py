@@ -133,6 +133,40 @@ class TestGappy(DriverConformance):
     assert "remove it from known_gaps" in ran.stdout
 
 
+def test_a_known_gap_that_does_not_apply_is_an_error(tmp_path: Path) -> None:
+    """A gap in what the driver or its harness has not is stale, and told."""
+    gaps = """
+class Gappy(AcmeHarness):
+    known_gaps = {"test_leases_survive_a_restart": "the server forgets"}
+
+class TestGappy(DriverConformance):
+    harness = Gappy()
+"""
+    ran = run(tmp_path, gaps, "-k", "test_leases_survive_a_restart")
+    assert ran.returncode == 1
+    assert "does not apply (it needs restart_backend)" in ran.stdout
+
+
+@pytest.mark.parametrize("error", ["RuntimeError('no settings')", "DriverUnavailable('nothing answers')"])
+def test_a_known_gap_excuses_no_harness_and_no_server(tmp_path: Path, error: str) -> None:
+    """What a harness raises, or a server that can't be reached, is no gap of the driver."""
+    gaps = f"""
+from asynctasq.driver_api import DriverUnavailable
+
+class Gappy(AcmeHarness):
+    event_loops = ("asyncio",)
+    known_gaps = {{"test_payloads_are_any_bytes": "it was so"}}
+    async def open_driver(self, namespace):
+        raise {error}
+
+class TestGappy(DriverConformance):
+    harness = Gappy()
+"""
+    ran = run(tmp_path, gaps, "-k", "test_payloads_are_any_bytes")
+    assert ran.returncode == 1
+    assert "1 failed" in ran.stdout
+
+
 def test_a_known_gap_that_names_no_test_is_an_error(tmp_path: Path) -> None:
     """A misspelt gap is told at once."""
     gaps = """

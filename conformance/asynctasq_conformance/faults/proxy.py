@@ -40,16 +40,24 @@ class TcpProxy:
         """How often a client has spoken after the server: round trips, at most."""
         self.replied = 0
         """Bytes of replies that have passed since the fault was set."""
+        self.swallowed = 0
+        """Replies that were dropped."""
+        self.cut_short = 0
+        """Connections that were closed within a reply."""
+        self.delayed = 0
+        """Replies that came late."""
 
     def set(self, fault: Fault) -> None:
         """From now on, this fault."""
         self.fault = fault
         self.replied = 0
 
-    async def cut(self) -> None:
-        """Close every connection."""
-        for stream in list(self._streams):
+    async def cut(self) -> int:
+        """Close every connection; how many ends of connections there were."""
+        streams = list(self._streams)
+        for stream in streams:
             await anyio.aclose_forcefully(stream)
+        return len(streams)
 
     async def serve(self, client: anyio.abc.SocketStream) -> None:
         """One client's connection."""
@@ -88,13 +96,16 @@ class TcpProxy:
                 fault = self.fault
                 if fault.delay:
                     await anyio.sleep(fault.delay)
+                    self.delayed += 1
                 if fault.drop_replies:
+                    self.swallowed += 1
                     continue
                 if fault.half_close:
                     await client.send_eof()
                     await anyio.sleep_forever()
                 if fault.cut_after is not None and self.replied + len(data) >= fault.cut_after:
                     await client.send(data[: fault.cut_after - self.replied])
+                    self.cut_short += 1
                     scope.cancel()
                     return
                 self.replied += len(data)
