@@ -174,5 +174,6 @@ class MaintenanceReport(Struct, frozen=True, kw_only=True):
     """What one `maintain()` did."""
 
     removed: int
+    """The records that it ended and the ids that it forgot, as the driver counts them."""
     more: bool
     """True: call again, there is more to do."""

@@ -38,6 +38,10 @@ class WakeUps(Protocol):
 
         Once it is entered, an enqueue of ready work into one of them wakes at least one listener, unless the
         connection broke. A store without push may poll cheaply inside `wait`.
+
+        Raises (here or when it is entered):
+            InvalidArgument: a queue's name is out of bounds.
+            DriverUnavailable: the connection that carries the hints can't be opened. Listen again.
         """
         ...
 
@@ -88,11 +92,21 @@ class Pausing(Protocol):
     """Queues from which nothing is delivered, although everything else goes on."""
 
     async def pause(self, queues: Sequence[str]) -> None:
-        """Leave these queues out of every `reserve` from now on. Settling and extending go on. Idempotent."""
+        """Leave these queues out of every `reserve` from now on. Settling and extending go on. Idempotent.
+
+        Raises:
+            InvalidArgument: a queue's name is out of bounds. No queue is paused.
+            DriverUnavailable: unknown which are paused. Send it again.
+        """
         ...
 
     async def resume(self, queues: Sequence[str]) -> None:
-        """Deliver from these queues again. Idempotent; a queue that is not paused is fine."""
+        """Deliver from these queues again. Idempotent; a queue that is not paused is fine.
+
+        Raises:
+            InvalidArgument: a queue's name is out of bounds. No queue is resumed.
+            DriverUnavailable: unknown which are resumed. Send it again.
+        """
         ...
 
     async def paused_queues(self) -> frozenset[str]:
@@ -104,7 +118,13 @@ class WorkerReports(Protocol):
     """Workers' own accounts of themselves: for people to look at, never part of delivery."""
 
     async def report(self, worker: str, data: bytes, *, ttl: float) -> None:
-        """Store this worker's report in place of its last one; it is gone after `ttl` seconds."""
+        """Store this worker's report in place of its last one; it is gone after `ttl` seconds.
+
+        Raises:
+            InvalidArgument: the worker's name or `ttl` is out of bounds.
+            PayloadTooLarge: `data` is larger than `limits.max_payload_bytes`.
+            DriverUnavailable: unknown whether stored. The next report replaces it.
+        """
         ...
 
     async def reports(self) -> list[WorkerReport]:

@@ -22,7 +22,7 @@ class Guarantee(Enum):
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Bounds that the base class checks before anything reaches the backend."""
+    """Bounds that are checked before anything reaches the backend."""
 
     max_payload_bytes: int
     """Of a payload, and of a result."""
