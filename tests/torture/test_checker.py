@@ -371,6 +371,16 @@ def test_every_violation_is_caught(rule: str, spoil: Callable[[Story], None]) ->
     assert rule in story.rules()
 
 
+@pytest.mark.parametrize(("took", "excused"), [(LEASE / 4.0, False), (LEASE / 2.0, True)])
+def test_a_body_that_runs_again_is_excused_by_a_slow_heartbeat_alone(took: float, excused: bool) -> None:
+    """A second run counts against a worker unless a call that was to keep the lease took over a third of it."""
+    story = recovered()
+    story.facts.append(CallBegan(99, "extend_many", 3.0, [["r1", LEASE]]))
+    story.facts.append(CallEnded(99, 3.0 + took, [True]))
+    told = build_timeline({"p": story.facts}).stories["t"]
+    assert (told.ran_again, told.was_extended_slowly) == (True, excused)
+
+
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Any) -> None:
     """A process that was killed while it wrote leaves a history that can be read."""
     from tests.torture.history import History, read_histories

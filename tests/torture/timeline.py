@@ -157,6 +157,12 @@ class TaskStory(Struct):
         return len(self.starts) > self._given_back + 1
 
     @property
+    def was_extended_slowly(self) -> bool:
+        """A call that was to keep its lease took over a third of that: a machine under load, no fault of the worker's.
+        A call that was never answered counts too."""
+        return any(one.answered - one.began > one.lease / 3.0 for grant in self.grants for one in grant.extendings)
+
+    @property
     def _given_back(self) -> int:
         return sum(one.kind in ("Retry", "Release") and one.may_have_applied for _, one in self.settlings())
 

@@ -81,7 +81,8 @@ class Plan(Struct, kw_only=True):
     leases_hold: bool = False
     """Nothing of it makes a lease lapse: each delivery after the first is due to a Retry or a Release."""
     runs_once: bool = False
-    """No body runs again but after a Retry or a Release. (A lease may lapse of which its worker did not know yet.)"""
+    """No body runs again but after a Retry or a Release, or because a heartbeat took long. (A lease may lapse of which
+    its worker did not know yet.)"""
     limits_pages: bool = False
     """Workers and producers obey the file that says how many pages the store may have."""
     networked: bool = False
@@ -162,7 +163,11 @@ def _complaints(plan: Plan, timeline: Timeline, processes: Processes) -> list[st
     if plan.leases_hold:
         complaints += [f"a lease of {story.id} lapsed" for story in timeline.stories.values() if story.has_lapsed]
     if plan.runs_once:
-        complaints += [f"{story.id} ran again for no reason" for story in timeline.stories.values() if story.ran_again]
+        complaints += [
+            f"{story.id} ran again for no reason"
+            for story in timeline.stories.values()
+            if story.ran_again and not story.was_extended_slowly
+        ]
     suspicious = [text for text in SUSPICIOUS if text not in plan.may_say]
     for process in processes.started:
         output = process.output()
