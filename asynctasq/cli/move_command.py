@@ -40,22 +40,27 @@ def move(source_url: str, target_url: str, queues: str | None, dead: bool, as_js
         _check_outlives(flag, side.spec)
     source, target = (DriverFactory.create(url) for url in (source_url, target_url))
     loops = sides[0].spec.event_loops & sides[1].spec.event_loops
+    begun: list[Move] = []
 
     async def run() -> list[Moved]:
         async with source, target:
             verify_traits(source, sides[0].spec)
             verify_traits(target, sides[1].spec)
-            return await _persistently(Move(source, target, say=_say, progress=_progress, with_dead=dead), chosen)
+            begun.append(Move(source, target, say=_say, progress=_progress, with_dead=dead))
+            return await _persistently(begun[0], chosen)
 
     try:
         found = run_event_loop(run, event_loops=loops)
     except KeyboardInterrupt:
-        _say("interrupted: the queues stay paused in both stores; run the same move again, and it goes on")
+        if any(move.has_paused for move in begun):
+            _say("interrupted: the queues stay paused in both stores; run the same move again, and it goes on")
+        else:
+            _say("interrupted, before this move paused or moved anything")
         return ExitCode.INTERRUPTED
     if as_json:
         write_json(found)
     for each in found:
-        _report(each, as_json)
+        _report(each, as_json, with_dead=dead)
     if found:
         _say(f"in the source these stay paused: {' '.join(each.queue for each in found)}")
     else:
@@ -95,7 +100,7 @@ async def _persistently(move: Move, queues: list[str] | None) -> list[Moved]:
     return await move.run(queues)
 
 
-def _report(moved: Moved, as_json: bool) -> None:
+def _report(moved: Moved, as_json: bool, *, with_dead: bool) -> None:
     if not as_json:
         click.echo(f"{moved.queue}: {moved.moved} of {moved.found} tasks moved")
     if moved.kept:
@@ -106,7 +111,8 @@ def _report(moved: Moved, as_json: bool) -> None:
     if moved.gone:
         _say(f"{moved.queue}: {moved.gone} tasks ended in the source, or run there, before they could be moved")
     if moved.dead:
-        _say(f"{moved.queue}: {moved.dead} dead letters stay in the source; --dead takes them along")
+        cure = "" if with_dead else "; --dead takes them along"
+        _say(f"{moved.queue}: {moved.dead} dead letters stay in the source{cure}")
     if moved.left:
         _say(f"{moved.queue}: {moved.left} tasks came in meanwhile; run the move again for them")
 

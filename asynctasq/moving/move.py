@@ -72,6 +72,8 @@ class Move:
         self._say = say
         self._progress = progress
         self._with_dead = with_dead
+        self.has_paused = False
+        """Whether this move has begun to pause queues: interrupted from then on, it leaves them paused."""
         self._batch = min(BATCH, source.traits.limits.max_batch, target.traits.limits.max_batch)
 
     async def run(self, queues: Sequence[str] | None) -> list[Moved]:
@@ -90,6 +92,7 @@ class Move:
     async def _run(self, queues: Sequence[str] | None, journal: Journal) -> list[Moved]:
         interrupted = (await journal.paused_queues()).difference(OURS)
         chosen = sorted(interrupted.union(await self._queues())) if queues is None else list(dict.fromkeys(queues))
+        self.has_paused = bool(chosen)
         await self._source_pausing.pause(chosen)
         paused_before = await self._target_pausing.paused_queues()
         await journal.note_paused(name for name in chosen if name not in paused_before)
@@ -192,7 +195,7 @@ class Move:
         deleted = await self._source.delete_many(waiting)
         refused = [id for id, was_deleted in zip(waiting, deleted, strict=True) if not was_deleted]
         delivered = {id for id in ids if id not in waiting and (id in found or id in ours)}
-        delivered.update(await self._source.get_tasks(refused), ours.intersection(refused))
+        delivered.update(await self._source.get_tasks(refused), ours & set(refused))
         taken_out = sorted(delivered)
         await self._target.delete_many(taken_out)
         return taken_out

@@ -12,7 +12,7 @@ import anyio
 from asynctasq.contract.driver import Driver
 from asynctasq.contract.envelopes import NewTask, Receipt
 from asynctasq.contract.settlements import Release
-from asynctasq.errors import AsyncTasqError, DriverUnavailable, QueueFull
+from asynctasq.errors import AsyncTasqError, DriverUnavailable, QueueFull, TransactionAborted
 from asynctasq.moving.journal import JOURNAL_QUEUE
 
 TURN_QUEUE = f"{JOURNAL_QUEUE}-turn"
@@ -31,20 +31,28 @@ async def turn_in(source: Driver, say: Callable[[str], None]) -> AsyncGenerator[
         AsyncTasqError: the turn was lost, because the source did not answer for as long as the lease lasts.
     """
     receipt = await _take(source, say)
-    failed: Exception | None = None
+    failed: list[Exception] = []  # raised at the end: out of the group they would come wrapped
     try:
         async with anyio.create_task_group() as group:
-            group.start_soon(_keep, source, receipt)
+
+            async def keep() -> None:
+                try:
+                    await _keep(source, receipt)
+                except Exception as error:
+                    failed.append(error)
+                    group.cancel_scope.cancel()
+
+            group.start_soon(keep)
             try:
                 yield
-            except Exception as error:  # raised again below: out of the group it would come wrapped
-                failed = error
+            except Exception as error:
+                failed.append(error)
             group.cancel_scope.cancel()
     finally:
         with anyio.move_on_after(_LET_GO, shield=True):
             await _give_back(source, receipt)
-    if failed is not None:
-        raise failed
+    if failed:
+        raise failed[0]
 
 
 async def _take(source: Driver, say: Callable[[str], None]) -> Receipt:
@@ -65,7 +73,7 @@ async def _keep(source: Driver, receipt: Receipt) -> None:
         await anyio.sleep(LEASE / 3)
         try:
             [outcome] = await source.extend_many([receipt], lease=LEASE)
-        except DriverUnavailable:
+        except (DriverUnavailable, TransactionAborted):
             continue  # what the block does meets the same trouble, and tells of it
         if not outcome.applied:
             raise AsyncTasqError("the source did not answer for so long that another move may have begun; run it again")
@@ -75,5 +83,5 @@ async def _give_back(source: Driver, receipt: Receipt) -> None:
     try:
         await source.settle_many([Release(receipt=receipt)])
         await source.delete_many([TURN_QUEUE])
-    except (DriverUnavailable, QueueFull):
+    except (DriverUnavailable, QueueFull, TransactionAborted):
         return  # its lease lapses

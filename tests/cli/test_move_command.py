@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from asynctasq.moving.turn import TURN_QUEUE
 from tests.cli.conftest import Store, Type, new_task
 
 
@@ -36,20 +37,44 @@ def test_a_key_that_is_held_is_exit_1(type_command: Type, store: Store, own_fold
     assert "such as mine" in typed.err
 
 
-def test_ctrl_c_says_how_to_go_on(store: Store, own_folder: Path) -> None:
-    """An interrupted move leaves queues paused: it says so, and that the same command goes on."""
-    store.lease(new_task("runs"))
+def test_dead_letters_that_stay_though_they_were_asked_for(type_command: Type, store: Store, own_folder: Path) -> None:
+    """Whoever has said --dead is not told to say it."""
+    store.bury(new_task("mine", dedupe_key="k"))
+    other = Store(own_folder)
+    other.url = f"sqlite:///{own_folder}/other.db"
+    other.enqueue(new_task("theirs", dedupe_key="k"))
+    typed = type_command("move", "--from", store.url, "--to", other.url, "--dead")
+    assert typed.code == 1
+    assert "mail: 1 dead letters stay in the source\n" in typed.err
+
+
+def interrupted(store: Store, target: str, *, after: str) -> str:
+    """What a move still says when it gets Ctrl-C after it has said this."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "asynctasq", "move", "--from", store.url, "--to", f"sqlite:///{own_folder}/other.db"],
+        [sys.executable, "-m", "asynctasq", "move", "--from", store.url, "--to", target],
         stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a background shell ignores it
     )  # fmt: skip
     assert process.stderr is not None
-    assert "waiting for 1 tasks that run" in process.stderr.readline()
+    assert after in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
+    return said
+
+
+def test_ctrl_c_says_how_to_go_on(store: Store, own_folder: Path) -> None:
+    """An interrupted move leaves queues paused: it says so, and that the same command goes on."""
+    store.lease(new_task("runs"))
+    said = interrupted(store, f"sqlite:///{own_folder}/other.db", after="waiting for 1 tasks that run")
     assert said.startswith("interrupted: the queues stay paused in both stores; run the same move again")
+
+
+def test_ctrl_c_before_its_turn(store: Store, own_folder: Path) -> None:
+    """A move that has not had its turn has paused nothing, and does not say that it has."""
+    store.lease(new_task(TURN_QUEUE, queue=TURN_QUEUE))
+    said = interrupted(store, f"sqlite:///{own_folder}/other.db", after="waiting for another move")
+    assert said == "interrupted, before this move paused or moved anything\n"
 
 
 def test_nothing_to_move_is_said(type_command: Type, store: Store, own_folder: Path) -> None:

@@ -13,7 +13,8 @@ from asynctasq.cli.main import run_command_line
 from asynctasq.contract.driver import Driver
 from asynctasq.contract.envelopes import Failure, NewTask, TaskState
 from asynctasq.contract.settlements import Bury, Complete
-from asynctasq.errors import ConfigurationError, DriverUnavailable
+from asynctasq.errors import ConfigurationError, DriverUnavailable, TransactionAborted
+from asynctasq.moving import turn
 from asynctasq.moving.journal import JOURNAL_QUEUE, Journal
 from asynctasq.moving.move import Move, Moved
 from asynctasq.moving.turn import turn_in
@@ -286,6 +287,24 @@ async def test_nothing_is_written_before_the_turn() -> None:
             assert (await source.list_tasks(queue=JOURNAL_QUEUE, limit=10)).tasks == ()
         assert looked
         assert not await paused(target)
+
+
+async def test_a_turn_is_kept_when_a_heartbeat_is_rolled_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deadlock in the source under the turn's heartbeat ends no move: the next one keeps the turn."""
+    monkeypatch.setattr(turn, "LEASE", 0.6)
+    async with stores("memory://") as (source,):
+        extend = source._extend_many
+        calls: list[float] = []
+
+        async def aborted_once(receipts: Any, *, lease: float) -> Any:
+            calls.append(lease)
+            if len(calls) == 1:
+                raise TransactionAborted("deadlock")
+            return await extend(receipts, lease=lease)
+
+        source._extend_many = aborted_once
+        async with turn_in(source, lambda _: None):
+            await until(lambda: len(calls) == 3)
 
 
 async def test_a_driver_that_cannot_pause_is_refused() -> None:

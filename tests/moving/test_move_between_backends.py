@@ -158,6 +158,5 @@ async def test_a_lost_turn_ends_the_move(tmp_path: Path) -> None:
                 await source.purge([TURN_QUEUE])
                 await anyio.sleep(PATIENCE)
 
-        with pytest.raises(ExceptionGroup) as raised:
+        with pytest.raises(AsyncTasqError, match="another move may have begun"):
             await lose_it()
-        assert raised.group_contains(AsyncTasqError, match="another move may have begun")
