@@ -36,7 +36,8 @@ Rules for every method
 Bounds
 ======
 
-The base class checks them before a hook is called. Ids, queues and namespaces: `[A-Za-z0-9._-]{1,64}`. Names,
+The base class checks them before a hook is called; a feature has no base class, and its methods check their own
+arguments, with the `check_` functions of `driver_api`. Ids, queues and namespaces: `[A-Za-z0-9._-]{1,64}`. Names,
 correlation ids, dedupe keys, workers and reasons: 1 to 200 bytes of UTF-8 without NUL, compared bytewise. Priority: a
 whole number from 0 to 9, 9 first. `limit`: 1 to `limits.max_batch`. `lease`: more than 0. Payloads, results and
 reports: at most `limits.max_payload_bytes`. A failure's texts: 8 KiB in all, without NUL and lone surrogates. Any
@@ -75,8 +76,8 @@ What the core promises a driver
 ===============================
 
 It leaves a receipt out of `extend_many` while its settlement is in flight. (But if its event loop is blocked, and so
-may have begun a `settle_many` that it has not sent, it extends such receipts, in calls apart.) It checks results against
-`max_payload_bytes` first. It bounds a delivery's total time by no longer extending it. It sends the same batch again
-after `DriverUnavailable` and `QueueFull`, with backoff. It calls `maintain()` from some worker every few seconds. It
-reads `traits` and the features once the driver is connected.
+may have begun a `settle_many` that it has not sent, it extends such receipts, in calls apart.) It checks results
+against `max_payload_bytes` first. It bounds a delivery's total time by no longer extending it. It sends the same batch
+again after `DriverUnavailable` and `QueueFull`, with backoff. It calls `maintain()` from some worker every few seconds.
+It reads `traits` and the features once the driver is connected.
 """
