@@ -39,7 +39,7 @@ runs it on a backend of yours.
 - **transactions**: enqueue and settle on your own connection, inside your own transaction: the task is there if, and
   only if, you commit.
 - **pausing**: a queue can be paused for all workers.
-- **worker_reports**: workers tell of themselves, for `asynctasq worker list` and the monitor.
+- **worker_reports**: workers tell of themselves, for `asynctasq workers` and the monitor.
 
 ## The guarantees
 

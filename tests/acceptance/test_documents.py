@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import click
 import pytest
 
 from asynctasq import Config, DriverFactory
-from asynctasq.cli.main import run_command_line
+from asynctasq.cli.main import command_line, run_command_line
 from asynctasq.config import set_current
 
 pytestmark = pytest.mark.usefixtures("fresh_application")
@@ -83,7 +84,7 @@ def test_urls_of_drivers_can_be_used(document: Path) -> None:
 
 @pytest.mark.parametrize("document", OF_THIS_INSTALLATION, ids=lambda document: document.name)
 def test_commands_in_the_text_exist(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every `asynctasq ...` in the text and in its shell blocks names a command and flags that exist."""
+    """Every `asynctasq ...` in the text and in its shell blocks names a command, arguments and flags that exist."""
     text = document.read_text()
     typed = re.findall(r"`(?:python -m )?asynctasq ([a-z][^`]*)`", text)
     typed += [
@@ -99,6 +100,31 @@ def test_commands_in_the_text_exist(document: Path, capsys: pytest.CaptureFixtur
         said = capsys.readouterr()
         assert code == 0, f"{document.name}: `asynctasq {line}`: {said.err}"
         assert all(flag in said.out for flag in named), f"{document.name}: `asynctasq {line}`"
+        assert surplus(words) == [], f"{document.name}: `asynctasq {line}`"
+
+
+def surplus(words: list[str]) -> list[str]:
+    """The words that no command takes, neither as a subcommand nor as an argument; a flag that does not exist is an
+    error. (With `--help` any words would do.)"""
+    command: click.Command = command_line
+    context = click.Context(command)
+    while True:
+        _, words, _ = command.make_parser(context).parse_args(list(words))
+        found = command.get_command(context, words[0]) if isinstance(command, click.Group) and words else None
+        if found is None:
+            return words
+        # As completion does: then the command knows the flags of every driver.
+        found.parse_args(click.Context(found, parent=context, resilient_parsing=True), [])
+        command, context, words = found, click.Context(found, parent=context), words[1:]
+
+
+def test_words_that_no_command_takes_are_found() -> None:
+    """What the test of the documents finds: a subcommand that is none, an argument too many, a flag that is none."""
+    assert surplus(["queues", "list", "--json"]) == surplus(["tasks", "show", "an-id"]) == []
+    assert surplus(["worker", "list"]) == ["list"]
+    assert surplus(["queues", "lists"]) == ["lists"]
+    with pytest.raises(click.NoSuchOption):
+        surplus(["queues", "list", "--jsn"])
 
 
 @pytest.mark.parametrize("document", [ROOT / "README.md", *DOCS], ids=lambda document: document.name)
