@@ -49,8 +49,9 @@ runs it on a backend of yours.
 - **shared_between_processes**: workers and producers may be different processes, and, where the backend is a server,
   different machines.
 
-Redis is `durable` with an append-only file and `appendfsync always`. With `everysec`, which is its default, it answers
-before it writes while the disk is busy with an earlier sync: a crash can lose what it acknowledged in its last seconds.
+Redis is `durable` with an append-only file, `appendfsync always` and `no-appendfsync-on-rewrite no`. With `everysec`,
+which is its default, it answers before it writes while the disk is busy with an earlier sync: a crash can lose what it
+acknowledged in its last seconds.
 
 ## Written for, not run
 

@@ -118,7 +118,19 @@ async def test_empty_batches_are_empty(subject: Subject) -> None:
     await driver.purge([QUEUE], states=[])
 
 
-@example("ERR-5")
+@example("ERR-13")
+async def test_the_largest_failure_is_kept_whole(subject: Subject) -> None:
+    """A failure's texts may have 8 KiB in all, which are kept whole."""
+    kind, message = "Ünhandled", "m" * 1000
+    room = 8 * 1024 - len((kind + message).encode())
+    failure = Failure(type=kind, message=message, traceback="é" * (room // 2) + "t" * (room % 2))
+    id = await subject.put()
+    await subject.apply(Bury(receipt=(await subject.take_one()).receipt, failure=failure))
+    [kept] = (await subject.record(id)).failures
+    assert (kept.type, kept.message, kept.traceback) == (failure.type, failure.message, failure.traceback)
+
+
+@example("ERR-5", "ERR-13")
 async def test_a_settlement_out_of_bounds_stops_the_whole_call(subject: Subject) -> None:
     """Everything is validated before any effect: one bad item, and no item of the call is applied."""
     id = await subject.put()

@@ -48,7 +48,7 @@ async def test_settling_and_extending_go_on(subject: Subject) -> None:
     await subject.ended(id)
 
 
-@example("PAU-4")
+@example("PAU-4", "PAU-8")
 async def test_paused_queues_are_named(subject: Subject) -> None:
     """`paused_queues()`: the names of all paused queues; pausing and resuming are idempotent."""
     pausing = pausing_of(subject)

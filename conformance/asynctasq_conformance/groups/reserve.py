@@ -38,6 +38,16 @@ async def test_only_the_named_queues_are_served(subject: Subject) -> None:
     assert await subject.take_ids(2) == [mine]
 
 
+@example("RES-12")
+async def test_a_queue_that_is_named_twice_counts_once(subject: Subject) -> None:
+    """The same queue named twice is once: each of its tasks is delivered and leased once, in the one order."""
+    ids = await subject.put_many(2)
+    queues = [QUEUE, "other", QUEUE]
+    deliveries = await subject.driver.reserve(queues, limit=5, lease=subject.long, worker="worker")
+    assert sorted(delivery.id for delivery in deliveries) == sorted(ids)
+    await subject.apply(*[Complete(receipt=delivery.receipt) for delivery in deliveries])
+
+
 @example("RES-3")
 async def test_no_task_is_in_two_live_leases(subject: Subject) -> None:
     """No task is in two live leases: what one driver holds, no other is given."""

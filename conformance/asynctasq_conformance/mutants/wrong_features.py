@@ -155,6 +155,20 @@ class OnlyTheFirstQueueIsPaused(PlainDriver):
     pausing_class = _OneAtATime
 
 
+class _Switch(PlainPausing):
+    async def pause(self, queues: Sequence[str]) -> None:
+        already = await self.paused_queues()
+        await super().pause(queues)
+        self.driver.storage.space.paused.difference_update(already.intersection(queues))
+
+
+@mutant("pausing", "PAU-8")
+class PausingTwiceResumes(PlainDriver):
+    """Pausing is a switch: what is paused already is resumed."""
+
+    pausing_class = _Switch
+
+
 @mutant("pausing", "PAU-5")
 class PurgeResumes(PlainDriver):
     """A purge ends the pause."""

@@ -8,6 +8,7 @@ from asynctasq.driver_api import (
     Bury,
     Cancel,
     Complete,
+    Failure,
     Release,
     Retry,
     Settlement,
@@ -259,3 +260,12 @@ class StaleItemStoresFollowUp(PlainDriver):
         if outcome is SettleOutcome.STALE and isinstance(settlement, Complete):
             self.enqueue(space, settlement.follow_ups, now)
         return outcome
+
+
+@mutant("errors", "ERR-13")
+class FailuresAreCut(PlainDriver):
+    """A failure's traceback is cut to three thousand characters, though 8 KiB fit."""
+
+    def add_failure(self, stored: StoredTask, failure: Failure, now: int) -> None:
+        cut = Failure(type=failure.type, message=failure.message, traceback=failure.traceback[:3000])
+        super().add_failure(stored, cut, now)

@@ -29,6 +29,7 @@ METHODS = (
     Sentence("RES-9", "`Delivery` carries its task."),
     Sentence("RES-10", "`Delivery.lease`: the seconds granted."),
     Sentence("RES-11", "A delivered task is leased to its worker."),
+    Sentence("RES-12", "A queue that is named twice in `reserve` counts once.", no_mutant=BASE_CLASS),
     Sentence("ORD-1", "Within a queue priority descending."),
     Sentence("ORD-2", "Then `available_at`, and enqueue order for equal ones."),
     Sentence("ORD-3", "`available_at` decides before enqueue order, and after priority."),
@@ -117,7 +118,11 @@ METHODS = (
     Sentence("RET-6", "The first `maintain()` after that forgets."),
     Sentence("RET-7", "Retention counts from when the task finished."),
     Sentence("MNT-1", "`maintain()` stores what time ended."),
-    Sentence("MNT-2", "`maintain()` is bounded; `more` says to call again."),
+    Sentence(
+        "MNT-2",
+        "`maintain()` is bounded; `more` says to call again. (From outside only `removed` is seen, the driver's own "
+        "number, and that without `more` all is done; not how much one call touched.)",
+    ),
     Sentence("MNT-3", "`maintain()` touches no live task."),
     Sentence("MNT-4", "`maintain()`: any worker, any time, concurrently."),
     Sentence("MNT-5", "`MaintenanceReport` of nothing to do: nothing removed, no more."),
@@ -155,6 +160,12 @@ METHODS = (
     Sentence("REC-11", "`older_than`: seconds since `enqueued_at`."),
     Sentence("REC-12", "An `after` that no page gave -> `InvalidArgument`."),
     Sentence("REC-13", "`get_tasks`: a snapshot per id, of the present moment."),
+    Sentence(
+        "REC-14",
+        "`list_tasks`: a page may be short, even empty; only `after` None ends the list.",
+        no_example="it allows something: every example reads lists by `after` alone",
+        no_mutant="it allows something, and nothing can break it",
+    ),
     Sentence("STA-1", "`queue_stats`: ready, scheduled, leased, dead."),
     Sentence("STA-2", "Oldest ready age: now - smallest `available_at`."),
     Sentence(

@@ -68,6 +68,7 @@ RULES = (
     Sentence("ERR-10", "The other methods, sent again, act again on what they find."),
     Sentence("ERR-11", "A `reserve` sent again may strand leases, which lapse."),
     Sentence("ERR-12", "Any string is a legal receipt; one that was never issued is STALE."),
+    Sentence("ERR-13", "A failure's texts: 8 KiB in all are kept whole; more, NUL or lone surrogates are refused."),
     Sentence(
         "FLT-1",
         "Only `DriverError` and its subclasses escape; the native error is `__cause__`.",
