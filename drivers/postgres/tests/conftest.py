@@ -11,22 +11,23 @@ from asynctasq_postgres.driver import PostgresDriver
 from asynctasq_postgres.settings import PostgresConfig
 
 from .harness import PostgresHarness
-from .servers import SERVER_URL, PostgresServer, skip_without_binary
+from .servers import PostgresServer, server_url, skip_without_binary
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> str:
     """A database that others may use as well: `ASYNCTASQ_TEST_POSTGRES_URL`, or a local default."""
+    url = server_url()
 
     async def try_to_connect() -> None:
-        connection = await connect(dsn=SERVER_URL, timeout=5.0)
+        connection = await connect(dsn=url, timeout=5.0)
         await connection.close()
 
     try:
         asyncio.run(try_to_connect())
     except NATIVE_ERRORS as error:
-        pytest.skip(f"backend: NO POSTGRESQL SERVER at {SERVER_URL} ({error}); set ASYNCTASQ_TEST_POSTGRES_URL")
-    return SERVER_URL
+        pytest.skip(f"backend: NO POSTGRESQL SERVER at {url} ({error}); set ASYNCTASQ_TEST_POSTGRES_URL")
+    return url
 
 
 @pytest.fixture

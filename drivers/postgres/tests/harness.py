@@ -14,7 +14,7 @@ from asynctasq_postgres.storage_names import StorageNames
 
 from asynctasq.driver_api import Driver
 
-from .servers import SERVER_URL, PostgresServer, skip_without_binary
+from .servers import PostgresServer, server_url, skip_without_binary
 
 SCHEMA = "asynctasq_tests"
 TABLES = ("task", "finished", "journal", "known", "totals", "paused", "reports")
@@ -78,8 +78,8 @@ class PostgresHarness(DriverHarness):
         }
     )
 
-    def __init__(self, url: str = SERVER_URL) -> None:
-        self._url = url
+    def __init__(self, url: str | None = None) -> None:
+        self._url = url or server_url()
         parts = urlsplit(self._url)
         self.address = (parts.hostname or "127.0.0.1", parts.port or 5432)
         self._drivers: weakref.WeakSet[PostgresDriver] = weakref.WeakSet()

@@ -13,8 +13,13 @@ from pathlib import Path
 
 import pytest
 
-SERVER_URL = os.environ.get("ASYNCTASQ_TEST_POSTGRES_URL", "postgresql://root@127.0.0.1:5432/test")
 _START_TIME = 20.0
+
+
+def server_url() -> str:
+    """Where the server is that the tests use. Not read before it is wanted: a private one is started later than the
+    conftest.py of a folder that pytest was asked for is imported."""
+    return os.environ.get("ASYNCTASQ_TEST_POSTGRES_URL", "postgresql://root@127.0.0.1:5432/test")
 
 
 def _binary(name: str) -> str | None:
