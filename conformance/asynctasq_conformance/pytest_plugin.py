@@ -40,10 +40,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hand the profile on to the suite, in this process and in those that it starts."""
+    """Hand the profile on to the suite, in this process and in those that it starts, with one seed for all of them."""
     profile = config.getoption("--conformance-profile", default=None)
     if profile:
         os.environ["ASYNCTASQ_CONFORMANCE_PROFILE"] = profile
+    if os.environ.get("ASYNCTASQ_CONFORMANCE_PROFILE") == "nightly":
+        from asynctasq_conformance.model.profiles import chosen_seed
+
+        chosen_seed("nightly")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,7 +15,7 @@ from asynctasq.driver_api import FEATURE_NAMES, DriverError, DriverUnavailable, 
 from asynctasq_conformance.examples import Example, NotApplicable, all_examples
 from asynctasq_conformance.harness import DriverHarness
 from asynctasq_conformance.model.machine import play_model
-from asynctasq_conformance.model.profiles import chosen_profile, seed_of
+from asynctasq_conformance.model.profiles import chosen_profile, chosen_seed, seed_of
 from asynctasq_conformance.pytest_plugin import SUITE_MARK
 from asynctasq_conformance.report.document import driver_of
 from asynctasq_conformance.report.gathering import ABSENT_PREFIX
@@ -56,7 +56,8 @@ class DriverConformance:
 
     def test_the_driver_agrees_with_the_model(self, event_loop_name: str) -> None:
         """Random programs, played by the driver and by a model of the contract: both always agree."""
-        play_model(self.harness, event_loop_name, chosen_profile())
+        profile = chosen_profile()
+        play_model(self.harness, event_loop_name, profile, chosen_seed(profile))
 
 
 class SuiteFacts:

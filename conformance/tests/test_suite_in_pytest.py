@@ -77,6 +77,15 @@ def test_a_run_of_some_tests_is_no_verdict_of_conformance(tmp_path: Path) -> Non
     assert "test_acme::TestAcme: NON_CONFORMANT" in ran.stdout
 
 
+def test_the_seed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seed that was given is played, recorded in the report, and told at the end."""
+    monkeypatch.setenv("ASYNCTASQ_CONFORMANCE_SEED", "42")
+    ran = run(tmp_path, SUITE_CLASS, "-k", "agrees_with_the_model and asyncio", "--conformance-report", "report")
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    assert "ASYNCTASQ_CONFORMANCE_SEED=42 plays the same random programs again" in ran.stdout
+    assert '"seed": "42"' in (tmp_path / "report" / "conformance.json").read_text()
+
+
 def test_a_suite_that_was_skipped_whole_is_absent(tmp_path: Path) -> None:
     """Without a backend nothing is said of the driver: no verdict, and no report."""
     source = (

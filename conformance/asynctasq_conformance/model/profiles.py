@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 from dataclasses import dataclass
 
 from hypothesis import HealthCheck, Phase, settings
 
 SLOW_AND_LARGE = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 VARIABLE = "ASYNCTASQ_CONFORMANCE_PROFILE"
+SEED_VARIABLE = "ASYNCTASQ_CONFORMANCE_SEED"
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,33 @@ def chosen_profile() -> str:
     return name
 
 
+def chosen_seed(name: str) -> int | None:
+    """Where the random programs of a profile come from: the seed that the environment names, or one that is drawn for
+    this run and put there, for the processes that it starts and for whoever plays it again. None: a profile that is
+    derandomised plays the same programs each time.
+
+    Raises:
+        ValueError: the environment names something that is no seed.
+    """
+    given = os.environ.get(SEED_VARIABLE, "")
+    if not given and PROFILES[name].derandomize:
+        return None
+    if not given:
+        given = os.environ[SEED_VARIABLE] = str(secrets.randbelow(2**32))
+    if not given.isdecimal():
+        raise ValueError(f"{SEED_VARIABLE} is {given!r}; wanted a whole number, such as 42")
+    return int(given)
+
+
 def seed_of(name: str) -> str:
-    """Where the random programs of a profile come from: the same ones each time, or others."""
-    return "derandomised" if PROFILES[name].derandomize else "random"
+    """The seed as the report tells it: a number, or `derandomised`."""
+    seed = chosen_seed(name)
+    return "derandomised" if seed is None else str(seed)
 
 
 def settings_of(name: str, *, seeded: bool = False, shrink: bool = True) -> settings:
-    """A profile as hypothesis takes it. The example database is kept for random programs only."""
+    """A profile as hypothesis takes it. With a seed nothing comes out of its database of examples: the seed alone says
+    what is played."""
     profile = PROFILES[name]
     phases = [Phase.reuse, Phase.generate, *([Phase.shrink] if shrink else [])]
     common = settings(

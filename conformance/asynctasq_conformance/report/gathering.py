@@ -70,6 +70,8 @@ class Gatherer:
                 yield f"{suite}: ABSENT ({reason})"
         for suite, document in self.documents().items():
             yield f"{suite}: {document['verdict']}"
+            if str(document["seed"]).isdecimal():
+                yield f"  ASYNCTASQ_CONFORMANCE_SEED={document['seed']} plays the same random programs again"
             for name, group in document["groups"].items():
                 if group["outcome"] not in ("PASSED", "ABSENT"):
                     yield f"  {name}: {group['outcome']}"
