@@ -84,6 +84,8 @@ def field_docstrings(settings_type: type) -> dict[str, str]:
     """The docstrings under a class's fields, on one line each. Empty where the source is not at hand."""
     texts: dict[str, str] = {}
     for each in reversed(settings_type.__mro__):
+        if each in (object, msgspec.Struct):
+            continue
         try:
             tree = ast.parse(textwrap.dedent(inspect.getsource(each)))
         except (OSError, TypeError, SyntaxError):
