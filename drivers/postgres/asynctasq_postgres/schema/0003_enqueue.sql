@@ -48,7 +48,8 @@ BEGIN
         SELECT nextval('{sequence}') AS seq, id, payload, correlation_id
         FROM unnest(p_ids, p_payloads, p_correlation_ids) AS u (id, payload, correlation_id)
     ), remembered AS (
-        INSERT INTO {known} (namespace, seq, id) SELECT p_namespace, seq, id FROM given ORDER BY id -- as enqueue() does
+        INSERT INTO {known} (namespace, seq, id)
+        SELECT p_namespace, seq, id FROM given ORDER BY id COLLATE "C" -- as enqueue() does
     )
     INSERT INTO {task} (
         namespace, seq, line, ready_at, enqueued_at, remember_for, priority, queue, id, name, payload, correlation_id
@@ -138,7 +139,7 @@ BEGIN
         )
     ), remembered AS (
         INSERT INTO {known} (namespace, seq, id)
-        SELECT p_namespace, seq, id FROM given ORDER BY id, place
+        SELECT p_namespace, seq, id FROM given ORDER BY id COLLATE "C", place
         ON CONFLICT DO NOTHING
         RETURNING seq
     ), clock AS MATERIALIZED (
