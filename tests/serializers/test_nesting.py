@@ -35,9 +35,9 @@ def test_no_nesting_crashes_a_small_stack() -> None:
     assert [line for line in deepest if not line.endswith(": a value")] == []
 
 
-def wide(levels: int, beside: list[Any]) -> Any:
+def wide(levels: int, beside: list[Any], innermost: object = None) -> Any:
     """A value of that many levels, each with the same things before and after the next level."""
-    value: Any = [None]
+    value: Any = [innermost]
     for level in range(levels - 1):
         value = [*beside, value, *beside] if level % 2 else {"before": beside, "next": value, "after": beside}
     return value
@@ -51,11 +51,7 @@ beside = st.lists(
     | st.none(),
     max_size=20,
 )
-binary = (
-    st.binary(max_size=300)
-    | st.just(b"\x91" * 70_000)
-    | st.builds(msgspec.msgpack.Ext, st.just(-1), st.just(b"\x91" * 8))
-)
+binary = st.binary(max_size=300) | st.builds(msgspec.msgpack.Ext, st.just(-1), st.just(b"\x91" * 8))
 
 
 @given(beside=beside)
@@ -66,13 +62,13 @@ def test_the_limit_of_json_is_exact(beside: list[Any]) -> None:
         check_json_nesting(encode_json(wide(MAX_LEVELS + 1, beside)))
 
 
-@given(beside=beside, binary=st.lists(binary, max_size=3))
-def test_the_limit_of_msgpack_is_exact(beside: list[Any], binary: list[Any]) -> None:
+@given(beside=beside, binary=st.lists(binary, max_size=3), long=st.sampled_from([0, 300, 70_000]))
+def test_the_limit_of_msgpack_is_exact(beside: list[Any], binary: list[Any], long: int) -> None:
     """Bytes that look like containers within texts, numbers, binary data and foreign extensions are no levels."""
-    beside = [*beside, *binary]
-    check_msgpack_nesting(encode_msgpack(wide(MAX_LEVELS, beside)))
+    beside, innermost = [*beside, *binary], b"\x91" * long
+    check_msgpack_nesting(encode_msgpack(wide(MAX_LEVELS, beside, innermost)))
     with pytest.raises(DeserializationError, match="nested too deeply"):
-        check_msgpack_nesting(encode_msgpack(wide(MAX_LEVELS + 1, beside)))
+        check_msgpack_nesting(encode_msgpack(wide(MAX_LEVELS + 1, beside, innermost)))
 
 
 def test_many_levels_side_by_side_are_few() -> None:
