@@ -1,7 +1,6 @@
 """What a worker may be given by keyword, and what becomes of it: settings, and surroundings."""
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, TypedDict
 
 from msgspec import Struct
@@ -9,6 +8,7 @@ from msgspec import Struct
 from asynctasq.contract.driver import Driver
 from asynctasq.contract.serializer import Serializer
 from asynctasq.errors import ConfigurationError
+from asynctasq.plugins.closest_name import closest_name
 from asynctasq.runtime.attempt import CheckFrame
 from asynctasq.runtime.emitter_sink import as_event_sink
 from asynctasq.runtime.event_dispatcher import EventDispatcher
@@ -102,8 +102,8 @@ def settings_of(options: WorkerOptions, **positional: Any) -> WorkerSettings:
     fields: dict[str, Any] = {}
     for name, value in options.items():
         if name not in known:
-            closest = get_close_matches(name, known, n=1)
-            raise TypeError(f"Worker() has no option {name!r}" + (f"; did you mean {closest[0]!r}?" if closest else ""))
+            closest = closest_name(name, known)
+            raise TypeError(f"Worker() has no option {name!r}" + (f"; did you mean {closest!r}?" if closest else ""))
         if name not in _SURROUNDINGS:
             fields[name] = value
     positional["worker_id"] = positional["worker_id"] or new_worker_id()

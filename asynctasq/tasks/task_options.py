@@ -4,7 +4,6 @@ import re
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Any, Literal, TypedDict, cast
 
 from msgspec import UNSET, Struct, UnsetType
@@ -93,8 +92,10 @@ def parse_options(owner: str, declared: Mapping[str, object]) -> TaskOptions:
 
 def unknown_option(owner: str, name: str, known: tuple[str, ...]) -> UnknownOption:
     """The error for an option that does not exist, with the closest one that does."""
-    closest = get_close_matches(name, known, n=1)
-    hint = f"did you mean `{closest[0]}`?" if closest else f"there are {', '.join(known)}"
+    from asynctasq.plugins.closest_name import closest_name  # plugins are dear to import, and this is an error
+
+    closest = closest_name(name, known)
+    hint = f"did you mean `{closest}`?" if closest else f"there are {', '.join(known)}"
     return UnknownOption(f"{owner}: there is no option `{name}`; {hint}")
 
 
