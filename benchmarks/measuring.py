@@ -7,9 +7,10 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from raw_stores import RawStore, raw_store
 
@@ -34,14 +35,14 @@ def parser(description: str | None, *, tasks: int) -> argparse.ArgumentParser:
     return parser
 
 
-def run(main: Callable[[argparse.Namespace], Awaitable[None]], options: argparse.Namespace) -> None:
+def run(main: Callable[[argparse.Namespace], Coroutine[Any, Any, None]], options: argparse.Namespace) -> None:
     """Run a benchmark on uvloop, or on the standard loop if asked to."""
     if options.no_uvloop:
-        asyncio.run(main(options))  # type: ignore[arg-type]
+        asyncio.run(main(options))
         return
     import uvloop
 
-    uvloop.run(main(options))  # type: ignore[arg-type]
+    uvloop.run(main(options))
 
 
 def urls(options: argparse.Namespace, folder: Path) -> list[str]:

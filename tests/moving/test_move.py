@@ -305,6 +305,7 @@ async def test_a_turn_is_kept_when_a_heartbeat_is_rolled_back(monkeypatch: pytes
         source._extend_many = aborted_once
         async with turn_in(source, lambda _: None):
             await until(lambda: len(calls) == 3)
+        assert (await source.list_tasks(queue=turn.TURN_QUEUE, limit=10)).tasks == ()
 
 
 async def test_a_driver_that_cannot_pause_is_refused() -> None:
