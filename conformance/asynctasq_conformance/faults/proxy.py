@@ -61,10 +61,17 @@ class TcpProxy:
 
     async def serve(self, client: anyio.abc.SocketStream) -> None:
         """One client's connection."""
-        if self.fault.refuse:
-            await anyio.aclose_forcefully(client)
-            return
-        server = await anyio.connect_tcp(*self._target)
+        try:
+            if not self.fault.refuse:
+                await self._connect_through(client)
+        finally:
+            await _abort(client)
+
+    async def _connect_through(self, client: anyio.abc.SocketStream) -> None:
+        try:
+            server = await anyio.connect_tcp(*self._target)
+        except OSError:
+            return  # the server is down: its clients find their connections closed
         self._streams |= {client, server}
         try:
             async with anyio.create_task_group() as pair:
@@ -72,9 +79,7 @@ class TcpProxy:
                 pair.start_soon(self._replies, server, client, pair.cancel_scope)
         finally:
             self._streams -= {client, server}
-            with anyio.CancelScope(shield=True):
-                await anyio.aclose_forcefully(client)
-                await anyio.aclose_forcefully(server)
+            await _abort(server)
 
     async def _requests(
         self, client: anyio.abc.SocketStream, server: anyio.abc.SocketStream, scope: anyio.CancelScope
@@ -112,6 +117,11 @@ class TcpProxy:
                 await client.send(data)
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
             scope.cancel()
+
+
+async def _abort(stream: anyio.abc.SocketStream) -> None:
+    with anyio.CancelScope(shield=True):
+        await anyio.aclose_forcefully(stream)
 
 
 @asynccontextmanager
