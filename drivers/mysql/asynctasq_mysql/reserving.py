@@ -2,6 +2,10 @@
 
 A line is what has one order: a queue's tasks of one priority. The first line that holds anything is looked at in the
 first round trip; only if it gives too few, a second one asks for the heads of all others.
+
+A claim is one transaction. It looks at no more tasks than its caller wants deliveries, takes those that are due, and
+ends those that have expired, so that what the server reads for it is bounded by a multiple of what is wanted, whatever
+is stored. Expired tasks use up a claim: it does not go on to a later line while live ones may stand behind them.
 """
 
 from collections.abc import Sequence
@@ -22,12 +26,18 @@ LINES = 10
 """Priorities."""
 LINES_PER_LOOK = 200
 """Lines that one statement looks at."""
-EXPIRED_SLICE = 1000
-"""Expired tasks at the head of a line that one call ends."""
+CLEARED_PER_CALL = 1000
+"""Expired tasks that one call of `reserve` ends, by as many claims as that takes; a single claim may end more."""
+CLEARED_PER_CLAIM = 100
+"""Tasks at the head of a line among which a claim ends what has expired, once it met any, though it wants fewer.
+
+With a smaller limit than this, a claim may read ten times this many rows rather than ten times its limit: ending
+expired tasks one by one would take a transaction for each.
+"""
 
 
 class _Claim(Struct):
-    """What one call of `reserve` has got."""
+    """What one claim has got."""
 
     names: StorageNames
     connection: Connection
@@ -35,42 +45,61 @@ class _Claim(Struct):
     now: int = 0
     rows: list[tuple[str, int, Row]] = field(default_factory=list[tuple[str, int, Row]])
     """Queue, line, and the row."""
+    expired: list[int] = field(default_factory=list[int])
+    """Keys of tasks that have expired; locked, as the rows are."""
+    blocked: tuple[str, int, int] = ("", 0, 0)
+    """Queue, line, and its head: where the latest of the expired ones stood."""
 
     @property
     def missing(self) -> int:
-        return self.limit - len(self.rows)
+        """How many more tasks it may look at."""
+        return self.limit - len(self.rows) - len(self.expired)
 
 
 async def reserve(
     database: Database, queues: Sequence[str], *, limit: int, lease: float, worker: str
 ) -> list[Delivery]:
-    """Take due tasks, in one transaction."""
+    """Take due tasks: in one transaction, or in several while they find none but expired ones.
+
+    There are at most as many as it takes to end `CLEARED_PER_CALL`, so that a queue whose first 200,000 tasks have
+    expired is soon in order again, and no single call takes long.
+    """
     number = await database.worker_number(worker)
-    return await database.run(
-        lambda connection: _reserve(_Claim(database.names, connection, limit), queues, lease, number)
-    )
+    for _ in range(max(CLEARED_PER_CALL // max(limit, CLEARED_PER_CLAIM), 1)):
+        deliveries, met_expired = await database.run(
+            lambda connection: _reserve(_Claim(database.names, connection, limit), queues, lease, number)
+        )
+        if deliveries or not met_expired:
+            return deliveries
+    return []
 
 
-async def _reserve(claim: _Claim, queues: Sequence[str], lease: float, worker: int) -> list[Delivery]:
+async def _reserve(claim: _Claim, queues: Sequence[str], lease: float, worker: int) -> tuple[list[Delivery], bool]:
+    """One claim: its deliveries, and whether it met, and ended, expired tasks."""
     names, connection = claim.names, claim.connection
-    first = queues[0]
-    results = await connection.run(names.statement("reserve", queue=first, limit=claim.limit))
-    line, now = results[-1].rows[0]
-    claim.now = int(now)
-    if line is not None:
-        await _add(claim, first, int(line), 0, results[-2].rows)
-    if claim.missing and (line is not None or len(queues) > 1):
-        await _take_from_others(claim, queues, LINES if line is None else int(line) + 1)
+    await _take(claim, queues)
+    ended = await _end_expired(claim) if claim.expired else []
     if not claim.rows:
-        await connection.run("COMMIT")
-        return []
+        await connection.run_all([*ended, "COMMIT"])
+        return [], bool(ended)
     token = fresh_token()
     pks = sorted([row[0] for _, _, row in claim.rows])
     until = claim.now + microseconds(lease)
-    await connection.run(
-        names.statement("reserve_lease", token=token, until=until, worker=worker, now=claim.now, pks=pks)
-    )
-    return [_delivery(queue, line, row, token, lease) for queue, line, row in claim.rows]
+    leased = names.statement("reserve_lease", token=token, until=until, worker=worker, now=claim.now, pks=pks)
+    await connection.run_all([*ended, leased])
+    return [_delivery(queue, line, row, token, lease) for queue, line, row in claim.rows], bool(ended)
+
+
+async def _take(claim: _Claim, queues: Sequence[str]) -> None:
+    """Look at the heads of the lines, in order, as far as the claim goes."""
+    first = queues[0]
+    results = await claim.connection.run(claim.names.statement("reserve", queue=first, limit=claim.limit))
+    line, now = results[-1].rows[0]
+    claim.now = int(now)
+    if line is not None:
+        _add(claim, first, int(line), 0, results[-2].rows)
+    if claim.missing and (line is not None or len(queues) > 1):
+        await _take_from_others(claim, queues, LINES if line is None else int(line) + 1)
 
 
 async def _take_from_others(claim: _Claim, queues: Sequence[str], begin: int) -> None:
@@ -106,41 +135,36 @@ async def _take_from(claim: _Claim, lines: Sequence[tuple[str, int]]) -> None:
         if not claim.missing:
             return
         queue, line = lines[place]
-        await _add(claim, queue, line, head, await _line(claim, queue, line, head, claim.missing))
+        sql = claim.names.statement("reserve_line", queue=queue, line=line, head=head, limit=claim.missing)
+        [found_there] = await claim.connection.run(sql)
+        _add(claim, queue, line, head, found_there.rows)
 
 
-async def _line(claim: _Claim, queue: str, line: int, head: int, limit: int) -> Sequence[Row]:
-    sql = claim.names.statement("reserve_line", queue=queue, line=line, head=head, limit=limit)
-    [result] = await claim.connection.run(sql)
-    return result.rows
-
-
-async def _add(claim: _Claim, queue: str, line: int, head: int, rows: Sequence[Row]) -> None:
-    """Take the rows of one line; if there are expired ones among them, end a slice of those, and look once more."""
+def _add(claim: _Claim, queue: str, line: int, head: int, rows: Sequence[Row]) -> None:
+    """Sort the rows of one line into those to deliver and those that have expired."""
     claim.rows += [(queue, line, row) for row in rows if not row[7]]
-    if any(row[7] for row in rows):
-        await _end_expired(claim, queue, line, head)
-        if claim.missing:
-            taken = {row[0] for _, _, row in claim.rows}  # which are due until the lease is written
-            more = await _line(claim, queue, line, head, claim.limit)
-            claim.rows += [(queue, line, row) for row in more if not row[7] and row[0] not in taken]
+    expired = [row[0] for row in rows if row[7]]
+    if expired:
+        claim.expired += expired
+        claim.blocked = (queue, line, head)
 
 
-async def _end_expired(claim: _Claim, queue: str, line: int, head: int) -> None:
+async def _end_expired(claim: _Claim) -> list[str]:
+    """Statements that end what it met of expired tasks and, for a small claim, what follows them in their line."""
     names, connection = claim.names, claim.connection
-    sql = names.statement("reserve_expired", queue=queue, line=line, head=head, limit=EXPIRED_SLICE)
-    [found] = await connection.run(sql)
-    taken = {row[0] for _, _, row in claim.rows}
-    pks = [row[0] for row in found.rows if row[0] not in taken]
-    if not pks:
-        return
-    [locked] = await connection.run(names.statement("lock_idle_by_pk", pks=pks))
+    pks = set(claim.expired)
+    if claim.limit < CLEARED_PER_CLAIM:
+        queue, line, head = claim.blocked
+        sql = names.statement("reserve_expired", queue=queue, line=line, head=head, limit=CLEARED_PER_CLAIM)
+        [heads] = await connection.run(sql)
+        pks.update(row[0] for row in heads.rows if row[1])
+    [locked] = await connection.run(names.statement("lock_idle_by_pk", pks=sorted(pks)))
     transitions = Transitions(names, claim.now)
     for task in stored_tasks(locked.rows):
         ended = fate_of(task, claim.now)
         if ended is not None:
             transitions.end_as_fated(task, ended)
-    await connection.run_all(transitions.statements())
+    return transitions.statements()
 
 
 def _delivery(queue: str, line: int, row: Any, token: int, lease: float) -> Delivery:

@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import pytest
 from asynctasq_mysql import MySQLConfig, MySQLDriver
-from asynctasq_mysql.client import Result
+from asynctasq_mysql.client import Connection, Result
 from asynctasq_mysql.clock import NEVER
+from asynctasq_mysql.database import Database
 from msgspec.structs import replace
 
 from asynctasq.driver_api import Complete, NewTask
@@ -16,6 +17,8 @@ from asynctasq.driver_api import Complete, NewTask
 from .harness import Administrator
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+T = TypeVar("T")
 
 READY = 1_000_000
 """Tasks in the crowd, which are loaded once."""
@@ -96,6 +99,45 @@ async def rows_read(driver: MySQLDriver, call: Callable[[], Awaitable[Any]]) -> 
     return after - before - overhead, value
 
 
+class CountingDatabase(Database):
+    """Counts the rows that the server reads for each transaction, from its first statement to its end."""
+
+    rows_read: list[int]
+
+    async def run(self, operation: Callable[[Connection], Awaitable[T]]) -> T:
+        async def counted(connection: Connection) -> T:
+            idle = await rows_read_so_far(connection)
+            before = await rows_read_so_far(connection)
+            result = await operation(connection)
+            after = await rows_read_so_far(connection)
+            self.rows_read.append((after - before) - (before - idle))  # less what the counting reads
+            return result
+
+        return await super().run(counted)
+
+
+def counting(driver: MySQLDriver) -> CountingDatabase:
+    """Have a connected driver's transactions counted from now on."""
+    database = driver._connected
+    counting = driver._database = CountingDatabase(database.settings, database.names, database._pool)
+    counting._workers = database._workers  # known by now: looking one up would be a transaction, too
+    counting.rows_read = []
+    return counting
+
+
+async def rows_read_so_far(connection: Connection) -> int:
+    """How many rows the server has read for this session."""
+    [status] = await connection.run("SHOW SESSION STATUS LIKE 'Handler_read%'")
+    return sum(int(row[1]) for row in status.rows)
+
+
+def ended(driver: MySQLDriver) -> int:
+    """How many tasks are stored as dead because they expired."""
+    sql = "SELECT COUNT(*) FROM {task} WHERE state = 2 AND reason = 'expired'"
+    [(count,)] = Administrator(driver.settings).run(sql)
+    return count
+
+
 async def run(driver: MySQLDriver, sql: str) -> list[Result]:
     """Run a statement on the driver's only connection."""
     return await driver._connected.run(lambda connection: connection.run(sql))
@@ -127,17 +169,24 @@ async def test_a_claim_behind_many_scheduled_tasks(crowded: MySQLDriver) -> None
     assert read <= PASSES * BATCH
 
 
-async def test_a_claim_behind_many_expired_tasks(crowded: MySQLDriver) -> None:
-    """200,000 expired tasks at the head cost a claim a slice, never all of them, and each claim makes progress."""
+@pytest.mark.parametrize("limit", [1, BATCH, 1000])
+async def test_a_claim_behind_many_expired_tasks(crowded: MySQLDriver, limit: int) -> None:
+    """With 200,000 expired tasks at the head, which use all that there is to clean up, no claim reads more than ten
+    rows per task wanted (a small one: as if it wanted 100), and each call of reserve clears a thousand of them."""
+    batch = max(limit, BATCH)
     load(crowded.settings, at="@now - 9000000", expires_at="@now - 1")
+    Administrator(crowded.settings).run(
+        "UPDATE {task} SET dedupe_key = id, worker = 1 + pk % 50",
+        "INSERT INTO {dedupe} SELECT namespace, CONCAT(queue, CHAR(0), dedupe_key), pk FROM {task}",
+    )
     await crowded.enqueue_many([task(priority=0) for _ in range(BATCH)])
-    dead = 0
-    for _ in range(3):
-        read, _ = await rows_read(crowded, lambda: crowded.reserve(["q"], limit=BATCH, lease=60.0, worker="worker"))
-        assert read <= PASSES * 1000
-        ended = Administrator(crowded.settings).run("SELECT COUNT(*) FROM {task} WHERE state = 2")[0][0]
-        assert ended > dead
-        dead = ended
+    claims = counting(crowded).rows_read
+    for call in range(1, 4):
+        deliveries = await crowded.reserve(["q"], limit=limit, lease=60.0, worker="worker")
+        assert max(claims) <= PASSES * batch, claims
+        assert not deliveries, "tasks of a lower priority came past what may stand behind the expired ones"
+        assert ended(crowded) == call * 1000
+    assert len(claims) == 3 * 1000 / batch
 
 
 async def test_other_calls_among_many_tasks(in_the_crowd: MySQLDriver) -> None:
