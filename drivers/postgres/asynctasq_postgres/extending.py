@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from asynctasq.driver_api import ExtendOutcome, Receipt
 from asynctasq_postgres.database import Database
-from asynctasq_postgres.receipts import read_receipt
+from asynctasq_postgres.receipts import read_receipts
 
 _STALE = ExtendOutcome(applied=False)
 
 
 async def extend(database: Database, receipts: Sequence[Receipt], lease: float) -> list[ExtendOutcome]:
     """One statement for all receipts; equal ones share their outcome."""
-    fields = [read_receipt(receipt) for receipt in receipts]
+    fields = read_receipts(receipts)
     pairs = sorted({pair for pair in fields if pair is not None})
     rows = await database.fetch(
         "extend_many", database.namespace, [seq for seq, _ in pairs], [nonce for _, nonce in pairs], float(lease)

@@ -22,14 +22,22 @@ FULL_LOOK_WHEN_SHORT = 0.1
 
 
 class Head(Struct, frozen=True, gc=False):
-    """What one claim saw: the row with place 0 of the function `reserve`."""
+    """What one claim saw, beside the tasks that it leased."""
 
     line: int | None
     """The first line that had a task, counted from 1; None if none had."""
     ready_at: datetime | None
+    """The earliest due time that was found."""
     found: int
+    """Due tasks, at most as many as were asked for."""
+    ended: int
+    """How many of them time had ended."""
     clock: datetime
-    paused: Sequence[str]
+    """The server's clock at the look."""
+    paused: tuple[str, ...] | None
+    """Which of the queues are paused; None for none."""
+    order: tuple[int, ...] | None
+    """The seqs of what was found, in their order; None for none."""
 
 
 class Floors:
@@ -63,7 +71,7 @@ class Floors:
         nothing_before = head.clock - MARGIN
         for place, queue in enumerate(queues):
             seen = min(max(empty_lines - place * LINES, 0), LINES)
-            if queue in head.paused:
+            if head.paused is not None and queue in head.paused:
                 self._floors.pop(queue, None)  # nobody looked
             elif seen:
                 floors = self._floors.setdefault(queue, [None] * LINES)

@@ -2,18 +2,30 @@
 
 import asyncio
 from collections.abc import Sequence
-from operator import itemgetter
+from datetime import UTC, datetime
+
+import msgspec
 
 from asynctasq.driver_api import Delivery, Receipt
+from asynctasq_postgres.client import Row
 from asynctasq_postgres.database import Database
 from asynctasq_postgres.floors import FULL_LOOK_EVERY, FULL_LOOK_WHEN_SHORT, LINES, Floors, Head
 from asynctasq_postgres.receipts import new_nonce, receipt_tail
+
+CLEARED_BY_CLAIM = 100
+"""Ended tasks that a claim which finds nothing else clears at least; and no more than its limit, if that is higher, so
+that each claim stays short."""
+CLEARED_BY_CALL = 1_000
+"""Ended tasks that a call clears, claim after claim, before it comes back with nothing: so a queue whose first tasks
+have all expired is soon in order again."""
+
+_decode_head = msgspec.json.Decoder(Head).decode
 
 
 async def reserve(
     database: Database, floors: Floors, queues: Sequence[str], *, limit: int, lease: float, worker: str
 ) -> list[Delivery]:
-    """Claim in one statement, or two if the floors may have hidden something."""
+    """Claim in one statement; in more if time has ended what was found, or if the floors may have hidden something."""
     now = asyncio.get_running_loop().time()
     neglected = floors.since_full_look(queues, now)
     is_full_look = neglected >= FULL_LOOK_EVERY
@@ -28,31 +40,55 @@ async def reserve(
     return deliveries
 
 
+def claims_of(limit: int) -> int:
+    """How many claims in a row a call makes while they find nothing but tasks that time has ended."""
+    return max(CLEARED_BY_CALL // max(limit, CLEARED_BY_CLAIM), 1)
+
+
 async def _claim(
     database: Database, floors: Floors, queues: Sequence[str], is_full_look: bool, limit: int, lease: float, worker: str
 ) -> tuple[int, list[Delivery]]:
     """How many tasks were found, those that time had ended included, and the deliveries in their order."""
-    nonce = new_nonce()
-    begin = [None] * (len(queues) * LINES) if is_full_look else floors.of(queues)
     lines = [database.names.first_line(queue) for queue in queues]
-    rows = await database.fetch("reserve", database.namespace, queues, lines, limit, float(lease), worker, nonce, begin)
-    rows.sort(key=itemgetter(0))
-    head = rows[0]
-    found: int = head[8] or 0
-    floors.raise_to(queues, Head(line=head[1], found=found, ready_at=head[9], clock=head[10], paused=head[11] or ()))
+    nonce = new_nonce()
+    for _ in range(claims_of(limit)):
+        begin = [None] * (len(queues) * LINES) if is_full_look else floors.of(queues)
+        rows = await database.fetch(
+            "reserve", database.namespace, queues, lines, limit, float(lease), worker, nonce, begin, CLEARED_BY_CLAIM
+        )
+        leased = {row[0]: row for row in rows}
+        head = _decode_head(leased.pop(None)[4])
+        floors.raise_to(queues, head)
+        if leased or not head.ended:
+            return head.found, _deliveries(leased, head.order or (), nonce, lease)
+    return limit, []  # there may be more of the same: no reason to look elsewhere
+
+
+def _deliveries(leased: dict[int, Row], order: Sequence[int], nonce: int, lease: float) -> list[Delivery]:
+    """What was leased, without what time had ended."""
     tail = receipt_tail(nonce)
-    return found, [
+    moments = _Moments()
+    return [
         Delivery(
-            receipt=Receipt(f"{row[1]}{tail}"),
-            id=row[2],
-            queue=row[3],
-            name=row[4],
-            payload=row[5],
-            correlation_id=row[6],
-            priority=row[7],
-            attempt=row[8],
-            enqueued_at=row[9],
+            receipt=Receipt(f"{seq}{tail}"),
+            id=row[1],
+            queue=row[2],
+            name=row[3],
+            payload=row[4],
+            correlation_id=row[5],
+            priority=row[6],
+            attempt=row[7],
+            enqueued_at=moments[row[8]],
             lease=lease,
         )
-        for row in rows[1:]
+        for seq in order
+        if (row := leased.get(seq)) is not None
     ]
+
+
+class _Moments(dict[float, datetime]):
+    """Seconds since 1970 -> that moment. Tasks that were enqueued together share theirs."""
+
+    def __missing__(self, seconds: float) -> datetime:
+        moment = self[seconds] = datetime.fromtimestamp(seconds, UTC)
+        return moment

@@ -7,16 +7,11 @@ from typing import Any
 import msgspec
 
 from asynctasq.driver_api import Bury, Cancel, Complete, NewTask, Release, Retry, Settlement, SettleOutcome
-from asynctasq_postgres.client import Connection, PostgresError
 from asynctasq_postgres.database import Database
 from asynctasq_postgres.enqueueing import NO_COLUMNS, columns, isolation_refused, runs_of
-from asynctasq_postgres.error_mapping import sqlstate_of
-from asynctasq_postgres.receipts import read_receipt
+from asynctasq_postgres.receipts import read_receipts
 from asynctasq_postgres.steps import Step, Steps
 from asynctasq_postgres.storage_names import StorageNames
-
-LEASE_ENDED_MEANWHILE = "AQ001"
-"""The SQLSTATE of `settle_plain` when a lease may have ended while it waited for a lock."""
 
 _NEVER_ISSUED = (0, 0)
 _KINDS: dict[type[Settlement], int] = {Complete: 1, Retry: 2, Release: 3, Bury: 4, Cancel: 5}
@@ -24,15 +19,17 @@ _KINDS: dict[type[Settlement], int] = {Complete: 1, Retry: 2, Release: 3, Bury: 
 
 async def settle_in_own_transaction(database: Database, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
     """Plain completions by the fast statement, everything else, and what that did not apply, by the general one."""
-    outcomes = [SettleOutcome.STALE] * len(settlements)
-    plain, rest = _split(settlements)
+    fields = read_receipts([settlement.receipt for settlement in settlements])
+    plain, rest = _split(settlements, fields)
     if not plain and not rest:
         await asyncio.sleep(0)  # receipts that nobody can have issued: a checkpoint all the same
+    outcomes = [SettleOutcome.STALE] * len(settlements)
     if plain:
-        applied = await _settle_plain(database, plain)
+        seqs = sorted(plain)
+        applied = await _settle_plain(database, seqs, [plain[seq][1] for seq in seqs])
         if applied is None and len(plain) == len(settlements):
             return [SettleOutcome.APPLIED] * len(settlements)
-        for seq, (_, place) in plain.items():
+        for seq, (place, _) in plain.items():
             if applied is None or seq in applied:
                 outcomes[place] = SettleOutcome.APPLIED
             else:
@@ -46,47 +43,39 @@ async def settle_in_own_transaction(database: Database, settlements: Sequence[Se
     return outcomes
 
 
-def _split(settlements: Sequence[Settlement]) -> tuple[dict[int, tuple[int, int]], list[int]]:
-    """Plain completions as seq -> (nonce, place), and the places of all others.
+def _split(
+    settlements: Sequence[Settlement], fields: Sequence[tuple[int, int] | None]
+) -> tuple[dict[int, tuple[int, int]], list[int]]:
+    """Plain completions as seq -> (place, nonce), and the places of all others, but for those that nobody issued.
 
     The order within a batch matters where one seq comes twice and where a follow-up has a dedupe key (a completion of
     the batch may hold it): then none counts as plain.
     """
     plain: dict[int, tuple[int, int]] = {}
     rest: list[int] = []
-    for place, settlement in enumerate(settlements):
-        if type(settlement) is not Complete or settlement.result is not None or settlement.follow_ups:
-            if isinstance(settlement, Complete) and any(task.dedupe_key for task in settlement.follow_ups):
+    for place, (settlement, issued) in enumerate(zip(settlements, fields, strict=True)):
+        if issued is None:
+            continue
+        if type(settlement) is Complete and settlement.result is None and not settlement.follow_ups:
+            seq, nonce = issued
+            if seq in plain:
                 return {}, list(range(len(settlements)))
+            plain[seq] = place, nonce
+        elif isinstance(settlement, Complete) and any(task.dedupe_key for task in settlement.follow_ups):
+            return {}, list(range(len(settlements)))
+        else:
             rest.append(place)
-        elif (fields := read_receipt(settlement.receipt)) is not None:
-            if fields[0] in plain:
-                return {}, list(range(len(settlements)))
-            plain[fields[0]] = (fields[1], place)
-    if plain and rest:
-        for place in rest:
-            fields = read_receipt(settlements[place].receipt)
-            if fields is not None and fields[0] in plain:
-                return {}, list(range(len(settlements)))
+    if plain and any((issued := fields[place]) is not None and issued[0] in plain for place in rest):
+        return {}, list(range(len(settlements)))
     return plain, rest
 
 
-async def _settle_plain(database: Database, plain: dict[int, tuple[int, int]]) -> set[int] | None:
+async def _settle_plain(database: Database, seqs: list[int], nonces: list[int]) -> set[int] | None:
     """The seqs that were completed; None for all."""
-    seqs = sorted(plain)
-    nonces = [plain[seq][0] for seq in seqs]
-    statement = database.names.statement("settle_plain")
-
-    async def run(connection: Connection) -> set[int] | None:
-        try:
-            applied = await connection.fetchval(statement, database.namespace, seqs, nonces)
-        except PostgresError as error:
-            if sqlstate_of(error) != LEASE_ENDED_MEANWHILE:
-                raise
-            return set()
-        return None if applied is None else set(applied)
-
-    return await database.run(run)
+    entries = await database.fetch("settle_plain", database.namespace, seqs, nonces)
+    if sum(completed for completed, _ in entries) == len(seqs):
+        return None
+    return {seq for _, some in entries for seq in some}
 
 
 def settle(
@@ -113,7 +102,7 @@ def settle(
 
 
 def _settlement_columns(settlements: Sequence[Settlement]) -> tuple[Any, ...]:
-    fields = [read_receipt(settlement.receipt) or _NEVER_ISSUED for settlement in settlements]
+    fields = [issued or _NEVER_ISSUED for issued in read_receipts([each.receipt for each in settlements])]
     return (
         [seq for seq, _ in fields],
         [nonce for _, nonce in fields],

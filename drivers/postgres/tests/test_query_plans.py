@@ -9,6 +9,7 @@ import pytest
 from asynctasq_postgres.client import Connection
 from asynctasq_postgres.database import Database
 from asynctasq_postgres.driver import PostgresDriver
+from asynctasq_postgres.reserving import CLEARED_BY_CALL, CLEARED_BY_CLAIM, claims_of
 from asynctasq_postgres.settings import PostgresConfig
 from asynctasq_postgres.storage_names import StorageNames
 from msgspec import Struct
@@ -18,6 +19,7 @@ from asynctasq.driver_api import (
     Bury,
     CancelOutcome,
     Complete,
+    Delivery,
     Failure,
     NewTask,
     Release,
@@ -82,8 +84,7 @@ class CountingDatabase(Database):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database.settings, database.names, database._pool)
-        self._rows = 0
-        self._pages = 0
+        self._looked: list[Looked] = []
 
     async def run(self, operation: Callable[[Connection], Awaitable[T]]) -> T:
         async def run_counting(connection: Connection) -> T:
@@ -94,16 +95,14 @@ class CountingDatabase(Database):
                     after = await self._counters(connection)
                 except asyncpg.InFailedSQLTransactionError:
                     after = before  # the fast enqueue met a known id: rolled back, and the general one follows
-            self._rows += after[0] - before[0]
-            self._pages += after[1] - before[1]
+            self._looked.append(Looked(after[0] - before[0], after[1] - before[1]))
             return result
 
         return await super().run(run_counting)
 
-    def take(self) -> Looked:
-        """What was counted since this was asked last."""
-        looked = Looked(self._rows, self._pages)
-        self._rows = self._pages = 0
+    def take(self) -> list[Looked]:
+        """What was counted since this was asked last, transaction by transaction."""
+        looked, self._looked = self._looked, []
         return looked
 
     async def _counters(self, connection: Connection) -> tuple[int, int]:
@@ -134,10 +133,16 @@ async def driver(
         yield driver
 
 
-def looked(driver: PostgresDriver) -> Looked:
-    """What the server looked at for the calls since this was asked last."""
+def transactions(driver: PostgresDriver) -> list[Looked]:
+    """What the server looked at in each transaction since this was asked last."""
     assert isinstance(driver._database, CountingDatabase)
     return driver._database.take()
+
+
+def looked(driver: PostgresDriver) -> Looked:
+    """What the server looked at for the calls since this was asked last."""
+    each = transactions(driver)
+    return Looked(sum(one.rows for one in each), sum(one.pages for one in each))
 
 
 of_all_statistics = pytest.mark.parametrize("driver", ["no statistics", "no rows", "few rows"], indirect=True)
@@ -232,22 +237,38 @@ async def test_a_claim_from_a_large_queue(driver: PostgresDriver, connection: as
         assert not looked(driver).is_much(BATCH)
 
 
-async def test_expired_heads_are_cleared_in_slices(driver: PostgresDriver, connection: asyncpg.Connection) -> None:
-    """200,000 expired tasks before the first live one: each call clears some thousand of them, no more, and looks at no
-    more than a few rows for each."""
+@pytest.mark.parametrize("limit", [1, BATCH, 10 * BATCH])
+async def test_expired_heads_cost_a_claim_nothing(
+    driver: PostgresDriver, connection: asyncpg.Connection, limit: int
+) -> None:
+    """200,000 expired tasks before the first live one: a claim reads no more than a few rows for each task wanted, and
+    a call makes as many claims as clear a thousand of them, no more."""
     await load(connection, driver.settings, "expired", rows=IN_THE_WAY, expires="-1 minute", due="-2 hours")
-    await load(connection, driver.settings, "live", rows=BATCH)
     names = StorageNames(driver.settings)
+    cleared_until_now = names.fill("SELECT coalesce(sum(dead), 0) FROM {journal} WHERE namespace = $1 AND queue = 'q'")
+    batch = max(limit, CLEARED_BY_CLAIM)
     cleared = 0
-    deliveries: list[Any] = []
-    while not deliveries:
-        deliveries = await driver.reserve(["q"], limit=BATCH, lease=60.0, worker="w")
-        before, cleared = cleared, await connection.fetchval(names.fill("SELECT sum(dead) FROM {journal}"))
-        assert deliveries or 2_000 <= cleared - before <= 5_000
-        assert not looked(driver).is_much(cleared - before + BATCH)
-    assert [delivery.id[:4] for delivery in deliveries] == ["live"] * BATCH
+    for _ in range(3):
+        transactions(driver)
+        assert await driver.reserve(["q"], limit=limit, lease=60.0, worker="w") == []
+        claims = transactions(driver)
+        before, cleared = cleared, await connection.fetchval(cleared_until_now, names.namespace)
+        assert len(claims) == claims_of(limit)
+        assert cleared - before == CLEARED_BY_CALL
+        assert not [claim for claim in claims if claim.is_much(batch)]
+
+
+async def test_what_stands_behind_expired_heads_comes(driver: PostgresDriver, connection: asyncpg.Connection) -> None:
+    """A few calls come to what is live behind thousands of expired tasks, each of which is dead and counted once."""
+    expired = 5 * CLEARED_BY_CALL
+    await load(connection, driver.settings, "expired", rows=expired, expires="-1 minute", due="-2 hours")
+    await load(connection, driver.settings, "live", rows=BATCH)
+    found: list[Delivery] = []
+    for _ in range(6):
+        found += await driver.reserve(["q"], limit=BATCH, lease=60.0, worker="w")
+    assert [delivery.id[:4] for delivery in found] == ["live"] * BATCH
     stats = (await driver.queue_stats(["q"]))["q"]
-    assert (stats.dead, stats.total_dead, stats.leased) == (IN_THE_WAY, IN_THE_WAY, BATCH)
+    assert (stats.dead, stats.total_dead, stats.leased) == (expired, expired, BATCH)
 
 
 async def test_a_poll_of_an_empty_queue(driver: PostgresDriver, connection: asyncpg.Connection) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import asyncpg
 import pytest
 from asynctasq_postgres.driver import PostgresDriver
-from asynctasq_postgres.receipts import read_receipt
+from asynctasq_postgres.receipts import read_receipts
 from asynctasq_postgres.settings import PostgresConfig
 
 from asynctasq.driver_api import (
@@ -278,6 +278,6 @@ async def test_a_completion_behind_another_settlement(driver: PostgresDriver, co
 
 
 def _fields(delivery: Delivery) -> tuple[int, int]:
-    fields = read_receipt(delivery.receipt)
+    fields = read_receipts([delivery.receipt])[0]
     assert fields is not None
     return fields

@@ -1,7 +1,13 @@
 -- Clears a bounded slice of what time has ended from the heads of these queues, so that a queue whose first 200,000
 -- tasks have expired is soon in order again. Waits for nobody.
 CREATE FUNCTION {clear_heads}(
-    p_namespace bigint, p_queues text[], p_lines bigint[], p_paused text[], p_floors timestamptz[], p_now timestamptz
+    p_namespace bigint,
+    p_queues text[],
+    p_lines bigint[],
+    p_paused text[],
+    p_floors timestamptz[],
+    p_now timestamptz,
+    p_limit integer
 ) RETURNS void
 LANGUAGE plpgsql {steady_plans} SET enable_sort = off AS $$
 DECLARE
@@ -30,9 +36,9 @@ BEGIN
                     AND live.ready_at <= p_now
                     AND live.ready_at >= coalesce(p_floors[lines.place], '-infinity')
                 ORDER BY live.ready_at, live.seq + 0
-                LIMIT 1000
+                LIMIT p_limit
             ) AS due
-            LIMIT 1000
+            LIMIT p_limit
         ) AS heads
         WHERE heads.ended
     ) AS wanted,
@@ -50,8 +56,9 @@ $$;
 -- Claims due tasks. p_lines has the number of each queue's first line, that of priority 9; the next nine follow it.
 -- p_floors has ten entries per queue: nothing due before it needs to be looked for (NULL: everything), which spares the
 -- walk over dead index entries.
--- The row with place 0 tells the driver how to raise its floors: the first line that had a task and the earliest due
--- time found, how many were found (NULL: none), the clock, and which of the queues are paused.
+-- The tasks come in any order. The row without a seq has, as JSON in `payload`, what the driver needs beside them (`Head`
+-- in floors.py). Where time has ended all that was found, p_cleared of the heads are cleared, or p_limit if
+-- that is more, and the driver calls again.
 CREATE FUNCTION {reserve}(
     p_namespace bigint,
     p_queues text[],
@@ -60,17 +67,21 @@ CREATE FUNCTION {reserve}(
     p_lease double precision,
     p_worker text,
     p_nonce bigint,
-    p_floors timestamptz[]
+    p_floors timestamptz[],
+    p_cleared integer
 ) RETURNS TABLE (
-    place bigint, seq bigint, id text, queue text, name text, payload bytea, correlation_id text, priority smallint,
-    attempt integer, enqueued_at timestamptz, clock timestamptz, paused text[]
+    seq bigint, id text, queue text, name text, payload bytea, correlation_id text, priority smallint, attempt integer,
+    enqueued_at double precision
 )
 LANGUAGE plpgsql {steady_plans} SET enable_sort = off AS $$
 #variable_conflict use_column
 DECLARE
-    t timestamptz;
+    t timestamptz := clock_timestamp();
+    lease_end timestamptz;
     claimed tid[];
-    has_ended boolean;
+    in_order bigint[];
+    number_found integer;
+    number_ended integer;
     head_place bigint;
     head_ready_at timestamptz;
     paused_queues text[];
@@ -78,37 +89,42 @@ BEGIN
     SELECT array_agg(p.queue) INTO paused_queues
     FROM {paused} AS p
     WHERE p.namespace = p_namespace AND p.queue = ANY (p_queues);
-    FOR attempt_left IN REVERSE 2..0 LOOP
-        t := clock_timestamp();
-        SELECT array_agg(heads.tid), bool_or(heads.ended), min(heads.place), min(heads.ready_at)
-        INTO claimed, has_ended, head_place, head_ready_at
+    SELECT
+        array_agg(heads.tid), array_agg(heads.seq), count(*), count(*) FILTER (WHERE heads.ended), min(heads.place),
+        min(heads.ready_at)
+    INTO claimed, in_order, number_found, number_ended, head_place, head_ready_at
+    FROM (
+        SELECT lines.place, due.*
         FROM (
-            SELECT lines.place, due.*
-            FROM (
-                SELECT q.queue, q.line + p.number - 1 AS line, (q.place - 1) * 10 + p.number AS place
-                FROM unnest(p_queues, p_lines) WITH ORDINALITY AS q (queue, line, place),
-                    generate_series(1, 10) AS p (number)
-                WHERE paused_queues IS NULL OR q.queue <> ALL (paused_queues)
-                ORDER BY place
-            ) AS lines,
-            LATERAL (
-                SELECT
-                    live.ctid AS tid,
-                    live.ready_at,
-                    live.cancel_requested IS NOT NULL OR coalesce(live.expires_at <= t, false) AS ended
-                FROM {task} AS live
-                WHERE live.line = lines.line
-                    AND live.namespace = p_namespace
-                    AND live.queue = lines.queue
-                    AND live.ready_at <= t
-                    AND live.ready_at >= coalesce(p_floors[lines.place], '-infinity')
-                ORDER BY live.ready_at, live.seq + 0
-                LIMIT p_limit
-                FOR UPDATE SKIP LOCKED
-            ) AS due
+            SELECT q.queue, q.line + p.number - 1 AS line, (q.place - 1) * 10 + p.number AS place
+            FROM unnest(p_queues, p_lines) WITH ORDINALITY AS q (queue, line, place),
+                generate_series(1, 10) AS p (number)
+            WHERE paused_queues IS NULL OR q.queue <> ALL (paused_queues)
+            ORDER BY place
+        ) AS lines,
+        LATERAL (
+            SELECT
+                live.ctid AS tid,
+                live.seq,
+                live.ready_at,
+                live.cancel_requested IS NOT NULL OR coalesce(live.expires_at <= t, false) AS ended
+            FROM {task} AS live
+            WHERE live.line = lines.line
+                AND live.namespace = p_namespace
+                AND live.queue = lines.queue
+                AND live.ready_at <= t
+                AND live.ready_at >= coalesce(p_floors[lines.place], '-infinity')
+            ORDER BY live.ready_at, live.seq + 0
             LIMIT p_limit
-        ) AS heads;
-        EXIT WHEN has_ended IS NOT TRUE;
+            FOR UPDATE SKIP LOCKED
+        ) AS due
+        LIMIT p_limit
+    ) AS heads;
+    IF number_ended > 0 AND number_ended = number_found THEN
+        PERFORM {clear_heads}(
+            p_namespace, p_queues, p_lines, paused_queues, p_floors, t, greatest(p_limit, p_cleared)
+        );
+    ELSIF number_ended > 0 THEN
         PERFORM {store_ended}(
             p_namespace,
             ARRAY(
@@ -118,24 +134,28 @@ BEGIN
             t,
             false
         );
-        EXIT WHEN attempt_left = 0;
-        PERFORM {clear_heads}(p_namespace, p_queues, p_lines, paused_queues, p_floors, t);
-    END LOOP;
-    RETURN QUERY SELECT
-        0::bigint, head_place, NULL::text, NULL::text, NULL::text, NULL::bytea, NULL::text, NULL::smallint,
-        cardinality(claimed), head_ready_at, t, paused_queues;
-    IF claimed IS NULL THEN
-        RETURN;
     END IF;
-    t := clock_timestamp();
-    RETURN QUERY
-    UPDATE {task} AS live
-    SET ready_at = t + {span}(p_lease), receipt = p_nonce, attempt = live.attempt + 1, worker = p_worker,
-        started_at = t
-    FROM unnest(claimed) WITH ORDINALITY AS c (tid, place)
-    WHERE live.ctid = c.tid
-    RETURNING
-        c.place, live.seq, live.id, live.queue, live.name, live.payload, live.correlation_id, live.priority,
-        live.attempt, live.enqueued_at, NULL::timestamptz, NULL::text[];
+    payload := convert_to(
+        json_build_object(
+            'line', head_place, 'ready_at', head_ready_at, 'found', number_found, 'ended', number_ended, 'clock', t,
+            'paused', paused_queues, 'order', in_order
+        )::text,
+        'UTF8'
+    );
+    RETURN NEXT;
+    IF number_ended < number_found THEN
+        t := clock_timestamp();
+        lease_end := t + {span}(p_lease);
+        RETURN QUERY
+        UPDATE {task} AS live
+        SET ready_at = lease_end, receipt = p_nonce, attempt = live.attempt + 1, worker = p_worker,
+            started_at = t
+        -- What has just been stored as ended is not there any more. A join with the places would cost a copy of each row
+        -- for the case that it has changed, and a look at the table's size.
+        WHERE live.ctid = ANY (claimed)
+        RETURNING
+            live.seq, live.id, live.queue, live.name, live.payload, live.correlation_id, live.priority, live.attempt,
+            date_part('epoch', live.enqueued_at);
+    END IF;
 END
 $$;

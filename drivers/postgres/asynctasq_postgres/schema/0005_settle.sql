@@ -1,22 +1,29 @@
--- Completions without follow-ups, of tasks that keep nothing, in the order of their seq. Returns NULL when all were
--- applied, else the seqs that were; the driver sends the others to settle(). Not for a caller's own transaction.
-CREATE FUNCTION {settle_plain}(p_namespace bigint, p_seqs bigint[], p_receipts bigint[]) RETURNS bigint[]
+-- Completions without follow-ups, of tasks that keep nothing, in the order of their seq. Returns a row per journal entry:
+-- how many were applied, and which, unless all were. The driver sends the others to settle(). Not for a caller's own
+-- transaction.
+CREATE FUNCTION {settle_plain}(p_namespace bigint, p_seqs bigint[], p_receipts bigint[])
+RETURNS TABLE (completed integer, seqs bigint[])
 LANGUAGE plpgsql {steady_plans} AS $$
-DECLARE
-    applied integer;
-    first_lapse timestamptz;
-    seqs bigint[];
+#variable_conflict use_column
 BEGIN
+    RETURN QUERY
     WITH gone AS (
+        -- Locked one by one in the order of their seq, as everybody does, before the clock is read and the first is
+        -- deleted: a lease that ended while this waited for a lock has ended. Deleted as they are stored: a join would
+        -- cost a copy of each row for the case that it has changed, and a look at the table's size.
         DELETE FROM {task} AS live
-        USING unnest(p_seqs, p_receipts) AS u (seq, receipt), LATERAL (
-                SELECT k.ctid AS tid FROM {task} AS k WHERE k.namespace = p_namespace AND k.seq = u.seq OFFSET 0
-            ) AS spot
-        -- Row by row, in the order of their seq, as everybody locks them: `ctid = ANY (...)` would be a little faster, and
-        -- lock them as they are stored. Should a row change under our hands, these are judged again on its new version.
-        WHERE live.ctid = spot.tid AND live.receipt = u.receipt AND live.ready_at > clock_timestamp()
-            AND live.keep_for IS NULL
-        RETURNING live.seq, live.id, live.queue, live.remember_for, live.ready_at
+        WHERE live.ctid = ANY (
+                ARRAY(
+                    SELECT locked.tid
+                    FROM unnest(p_seqs, p_receipts) AS u (seq, receipt), LATERAL (
+                            SELECT k.ctid AS tid FROM {task} AS k
+                            WHERE k.namespace = p_namespace AND k.seq = u.seq AND k.receipt = u.receipt
+                            FOR UPDATE
+                        ) AS locked
+                )
+            )
+            AND live.ready_at > clock_timestamp() AND live.keep_for IS NULL
+        RETURNING live.seq, live.id, live.queue, live.remember_for
     ), noted AS (
         INSERT INTO {journal} (namespace, forget_at, completed, queue, seqs, ids)
         SELECT
@@ -24,15 +31,9 @@ BEGIN
             array_agg(seq), array_agg(id)
         FROM gone
         GROUP BY queue, remember_for
+        RETURNING completed, seqs
     )
-    SELECT count(*), min(ready_at), CASE WHEN count(*) < cardinality(p_seqs) THEN array_agg(seq) END
-    INTO applied, first_lapse, seqs
-    FROM gone;
-    IF first_lapse <= clock_timestamp() THEN
-        -- Undone as a whole: the lease may have ended while this waited for the row's lock. settle() locks first.
-        RAISE EXCEPTION 'a lease ended while its settlement waited for a lock' USING ERRCODE = 'AQ001';
-    END IF;
-    RETURN CASE WHEN applied = 0 THEN ARRAY[]::bigint[] ELSE seqs END;
+    SELECT completed, CASE WHEN completed < cardinality(p_seqs) THEN seqs END FROM noted;
 END
 $$;
 

@@ -1,3 +1,3 @@
 SELECT
-    place, seq, id, queue, name, payload, correlation_id, priority, attempt, enqueued_at, clock, paused
-FROM {reserve}($1, $2, $3, $4, $5, $6, $7, $8)
+    seq, id, queue, name, payload, correlation_id, priority, attempt, enqueued_at
+FROM {reserve}($1, $2, $3, $4, $5, $6, $7, $8, $9)

@@ -1,1 +1,1 @@
-SELECT {settle_plain}($1, $2, $3)
+SELECT completed, seqs FROM {settle_plain}($1, $2, $3)
