@@ -26,28 +26,30 @@ def receipt_tail(nonce: int) -> str:
 
 def read_receipts(receipts: Iterable[Receipt]) -> list[tuple[int, int] | None]:
     """Seq and nonce of each; None for what no reserve call ever issued."""
-    nonces: dict[str, int | None] = {}  # a batch comes from few reserve calls
+    nonces: dict[str, int] = {}  # a batch comes from few reserve calls
     fields: list[tuple[int, int] | None] = []
     for receipt in receipts:
-        seq_text, _, nonce_text = receipt.partition("-")
-        if nonce_text in nonces:
-            nonce = nonces[nonce_text]
+        digits, _, tail = receipt.partition("-")
+        nonce = nonces.get(tail)
+        if nonce is None:
+            nonce = nonces[tail] = _read_nonce(tail)
+        if (
+            nonce
+            and len(digits) <= _LONGEST_SEQ
+            and digits.isascii()
+            and digits.isdigit()
+            and digits[0] != "0"
+            and (seq := int(digits)) < _BIGINT_END
+        ):
+            fields.append((seq, nonce))
         else:
-            nonce = nonces[nonce_text] = _read_nonce(nonce_text)
-        seq = _read_seq(seq_text)
-        fields.append(None if nonce is None or seq is None else (seq, nonce))
+            fields.append(None)
     return fields
 
 
-def _read_seq(text: str) -> int | None:
-    if len(text) > _LONGEST_SEQ or not (text.isascii() and text.isdigit()) or text[0] == "0":
-        return None
-    seq = int(text)
-    return seq if seq < _BIGINT_END else None
-
-
-def _read_nonce(text: str) -> int | None:
+def _read_nonce(text: str) -> int:
+    """0 for what is none."""
     if _is_nonce(text) is None:
-        return None
+        return 0
     nonce = int(text, 16)
-    return nonce if nonce < _BIGINT_END else None
+    return nonce if nonce < _BIGINT_END else 0

@@ -266,7 +266,7 @@ async def test_a_completion_behind_another_settlement(driver: PostgresDriver, co
         claim = driver._names.statement("reserve")
         lines = [driver._names.first_line("q")]
         rows = await connection.fetch(
-            claim, driver._connected.namespace, ["q"], lines, 9, 60.0, "other", 7, [None] * 10
+            claim, driver._connected.namespace, ["q"], lines, 9, 60.0, "other", 7, [None] * 10, 100
         )
         assert len(rows) == 2  # what the claim saw, and the task
         settling = await once_it_waits(

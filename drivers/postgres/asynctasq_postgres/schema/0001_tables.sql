@@ -28,14 +28,14 @@ CREATE TABLE {task} (
     line bigint NOT NULL,
     ready_at timestamptz NOT NULL,
     enqueued_at timestamptz NOT NULL,
+    attempt integer NOT NULL DEFAULT 0,
+    priority smallint NOT NULL,
     started_at timestamptz,
     receipt bigint,
     expires_at timestamptz,
     remember_for double precision, -- NULL: 60 s
     keep_for double precision, -- NULL: 0 s
     expires_after double precision,
-    attempt integer NOT NULL DEFAULT 0,
-    priority smallint NOT NULL,
     cancel_requested boolean, -- NULL: no
     worker text COLLATE "C", -- beside what a claim changes, so that the log can leave out all that follows
     queue text COLLATE "C" NOT NULL,
