@@ -27,6 +27,10 @@ async def test_a_proxy_that_ends_while_it_connects_leaves_no_socket() -> None:
         server.bind(("127.0.0.1", 0))
         server.listen(0)  # one connection waits to be accepted, and the next ones are not even answered
         first.connect(server.getsockname())
-        async with open_proxy(server.getsockname()) as proxy, await anyio.connect_tcp(*proxy.address):
+        async with open_proxy(server.getsockname()) as proxy:
+            client = await anyio.connect_tcp(*proxy.address)
             await anyio.wait_all_tasks_blocked()
+        async with client:
+            with anyio.fail_after(5.0), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                await client.receive()
     gc.collect()  # a socket that nobody closed is a warning here, and so a failure

@@ -61,9 +61,9 @@ class CommitCutter:
                         await sink.send(data)
                 elif not self.came_by.is_set() or not self.is_armed:
                     await sink.send(data)
+            scope.cancel()
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            pass  # the other side has gone, as if it had hung up
-        scope.cancel()
+            scope.cancel()  # the other side has gone, as if it had hung up
 
 
 @asynccontextmanager

@@ -34,10 +34,10 @@ class Head(Struct, frozen=True, gc=False):
     """How many of them time had ended."""
     clock: datetime
     """The server's clock at the look."""
-    paused: tuple[str, ...] | None
-    """Which of the queues are paused; None for none."""
-    order: tuple[int, ...] | None
-    """The seqs of what was found, in their order; None for none."""
+    paused: tuple[str, ...]
+    """Which of the queues are paused."""
+    order: tuple[int, ...]
+    """The seqs of what was found, in their order."""
 
 
 class Floors:
@@ -71,7 +71,7 @@ class Floors:
         nothing_before = head.clock - MARGIN
         for place, queue in enumerate(queues):
             seen = min(max(empty_lines - place * LINES, 0), LINES)
-            if head.paused is not None and queue in head.paused:
+            if queue in head.paused:
                 self._floors.pop(queue, None)  # nobody looked
             elif seen:
                 floors = self._floors.setdefault(queue, [None] * LINES)

@@ -12,10 +12,10 @@ from asynctasq_postgres.database import Database
 from asynctasq_postgres.floors import FULL_LOOK_EVERY, FULL_LOOK_WHEN_SHORT, LINES, Floors, Head
 from asynctasq_postgres.receipts import new_nonce, receipt_tail
 
-CLEARED_BY_CLAIM = 100
-"""Ended tasks that a claim which finds nothing else clears at least; and no more than its limit, if that is higher, so
-that each claim stays short."""
-CLEARED_BY_CALL = 1_000
+CLEARED_PER_CLAIM = 100
+"""Ended tasks that a claim which finds nothing else clears, though it wants fewer. One that wants more clears as many
+as it wants."""
+CLEARED_PER_CALL = 1_000
 """Ended tasks that a call clears, claim after claim, before it comes back with nothing: so a queue whose first tasks
 have all expired is soon in order again."""
 
@@ -42,7 +42,7 @@ async def reserve(
 
 def claims_of(limit: int) -> int:
     """How many claims in a row a call makes while they find nothing but tasks that time has ended."""
-    return max(CLEARED_BY_CALL // max(limit, CLEARED_BY_CLAIM), 1)
+    return max(CLEARED_PER_CALL // max(limit, CLEARED_PER_CLAIM), 1)
 
 
 async def _claim(
@@ -54,13 +54,13 @@ async def _claim(
     for _ in range(claims_of(limit)):
         begin = [None] * (len(queues) * LINES) if is_full_look else floors.of(queues)
         rows = await database.fetch(
-            "reserve", database.namespace, queues, lines, limit, float(lease), worker, nonce, begin, CLEARED_BY_CLAIM
+            "reserve", database.namespace, queues, lines, limit, float(lease), worker, nonce, begin, CLEARED_PER_CLAIM
         )
         leased = {row[0]: row for row in rows}
         head = _decode_head(leased.pop(None)[4])
         floors.raise_to(queues, head)
         if leased or not head.ended:
-            return head.found, _deliveries(leased, head.order or (), nonce, lease)
+            return head.found, _deliveries(leased, head.order, nonce, lease)
     return limit, []  # there may be more of the same: no reason to look elsewhere
 
 

@@ -72,8 +72,6 @@ def _split(
 
 async def _settle_plain(database: Database, seqs: list[int], nonces: list[int]) -> set[int] | None:
     """The seqs that were completed; None for all."""
-    if len(set(nonces)) == 1:
-        nonces = nonces[:1]
     entries = await database.fetch("settle_plain", database.namespace, seqs, nonces)
     if sum(completed for completed, _ in entries) == len(seqs):
         return None

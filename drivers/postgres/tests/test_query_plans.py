@@ -9,7 +9,7 @@ import pytest
 from asynctasq_postgres.client import Connection
 from asynctasq_postgres.database import Database
 from asynctasq_postgres.driver import PostgresDriver
-from asynctasq_postgres.reserving import CLEARED_BY_CALL, CLEARED_BY_CLAIM, claims_of
+from asynctasq_postgres.reserving import CLEARED_PER_CALL, CLEARED_PER_CLAIM, claims_of
 from asynctasq_postgres.settings import PostgresConfig
 from asynctasq_postgres.storage_names import StorageNames
 from msgspec import Struct
@@ -246,7 +246,7 @@ async def test_expired_heads_cost_a_claim_nothing(
     await load(connection, driver.settings, "expired", rows=IN_THE_WAY, expires="-1 minute", due="-2 hours")
     names = StorageNames(driver.settings)
     cleared_until_now = names.fill("SELECT coalesce(sum(dead), 0) FROM {journal} WHERE namespace = $1 AND queue = 'q'")
-    batch = max(limit, CLEARED_BY_CLAIM)
+    batch = max(limit, CLEARED_PER_CLAIM)
     cleared = 0
     for _ in range(3):
         transactions(driver)
@@ -254,13 +254,13 @@ async def test_expired_heads_cost_a_claim_nothing(
         claims = transactions(driver)
         before, cleared = cleared, await connection.fetchval(cleared_until_now, names.namespace)
         assert len(claims) == claims_of(limit)
-        assert cleared - before == CLEARED_BY_CALL
+        assert cleared - before == CLEARED_PER_CALL
         assert not [claim for claim in claims if claim.is_much(batch)]
 
 
 async def test_what_stands_behind_expired_heads_comes(driver: PostgresDriver, connection: asyncpg.Connection) -> None:
     """A few calls come to what is live behind thousands of expired tasks, each of which is dead and counted once."""
-    expired = 5 * CLEARED_BY_CALL
+    expired = 5 * CLEARED_PER_CALL
     await load(connection, driver.settings, "expired", rows=expired, expires="-1 minute", due="-2 hours")
     await load(connection, driver.settings, "live", rows=BATCH)
     found: list[Delivery] = []

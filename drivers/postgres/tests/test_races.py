@@ -277,6 +277,26 @@ async def test_a_completion_behind_another_settlement(driver: PostgresDriver, co
     assert (record.state, record.worker, record.attempts) == (TaskState.LEASED, "other", 1)
 
 
+async def test_a_lease_that_ends_while_its_completion_waits(
+    driver: PostgresDriver, connection: asyncpg.Connection
+) -> None:
+    """The end of a lease counts when the lock is there, not when it was asked for: such a task was not completed."""
+    await driver.enqueue_many([task("a"), task("b")])
+    [lapsing] = await driver.reserve(["q"], limit=1, lease=0.5, worker="w")
+    [lasting] = await driver.reserve(["q"], limit=1, lease=60.0, worker="w")
+    async with connection.transaction():
+        locked = driver._names.fill("SELECT ready_at FROM {task} WHERE namespace = $1 AND seq = $2 FOR UPDATE")
+        lease_end = await connection.fetchval(locked, driver._connected.namespace, _fields(lapsing)[0])
+        settling = await once_it_waits(
+            connection, driver.settle_many([Complete(receipt=delivery.receipt) for delivery in (lapsing, lasting)])
+        )
+        assert await connection.fetchval("SELECT clock_timestamp()") < lease_end
+        await connection.execute("SELECT pg_sleep_until($1)", lease_end)
+    assert await settling == [SettleOutcome.STALE, SettleOutcome.APPLIED]
+    assert (await driver.get_tasks(["a"]))["a"].state is TaskState.READY
+    assert (await driver.queue_stats(["q"]))["q"].total_completed == 1
+
+
 def _fields(delivery: Delivery) -> tuple[int, int]:
     fields = read_receipts([delivery.receipt])[0]
     assert fields is not None

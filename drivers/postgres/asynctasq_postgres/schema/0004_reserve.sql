@@ -1,5 +1,5 @@
--- Clears a bounded slice of what time has ended from the heads of these queues, so that a queue whose first 200,000
--- tasks have expired is soon in order again. Waits for nobody.
+-- Clears what time has ended of the first p_limit tasks of these queues, so that a queue whose first 200,000 tasks have
+-- expired is soon in order again, however few a claim asks for. Waits for nobody.
 CREATE FUNCTION {clear_heads}(
     p_namespace bigint,
     p_queues text[],
@@ -57,8 +57,8 @@ $$;
 -- p_floors has ten entries per queue: nothing due before it needs to be looked for (NULL: everything), which spares the
 -- walk over dead index entries.
 -- The tasks come in any order. The row without a seq has, as JSON in `payload`, what the driver needs beside them (`Head`
--- in floors.py). Where time has ended all that was found, p_cleared of the heads are cleared, or p_limit if
--- that is more, and the driver calls again.
+-- in floors.py). What time has ended of the tasks found is stored as such. Where that is all, and fewer than p_cleared, as
+-- many more of the heads are looked through, and the driver calls again.
 CREATE FUNCTION {reserve}(
     p_namespace bigint,
     p_queues text[],
@@ -120,11 +120,7 @@ BEGIN
         ) AS due
         LIMIT p_limit
     ) AS heads;
-    IF number_ended > 0 AND number_ended = number_found THEN
-        PERFORM {clear_heads}(
-            p_namespace, p_queues, p_lines, paused_queues, p_floors, t, greatest(p_limit, p_cleared)
-        );
-    ELSIF number_ended > 0 THEN
+    IF number_ended > 0 THEN
         PERFORM {store_ended}(
             p_namespace,
             ARRAY(
@@ -134,11 +130,16 @@ BEGIN
             t,
             false
         );
+        IF number_ended = number_found AND number_found < p_cleared THEN
+            PERFORM {clear_heads}(
+                p_namespace, p_queues, p_lines, paused_queues, p_floors, t, p_cleared - number_found
+            );
+        END IF;
     END IF;
     payload := convert_to(
         json_build_object(
             'line', head_place, 'ready_at', head_ready_at, 'found', number_found, 'ended', number_ended, 'clock', t,
-            'paused', paused_queues, 'order', in_order
+            'paused', coalesce(paused_queues, '{}'), 'order', coalesce(in_order, '{}')
         )::text,
         'UTF8'
     );
@@ -155,7 +156,7 @@ BEGIN
         WHERE live.ctid = ANY (claimed)
         RETURNING
             live.seq, live.id, live.queue, live.name, live.payload, live.correlation_id, live.priority, live.attempt,
-            date_part('epoch', live.enqueued_at);
+            date_part('epoch', live.enqueued_at); -- exact to the microsecond until 2106, and cheaper to read
     END IF;
 END
 $$;

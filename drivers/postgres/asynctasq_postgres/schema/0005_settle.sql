@@ -1,6 +1,6 @@
--- Completions without follow-ups, of tasks that keep nothing, in the order of their seq. p_receipts has one for each, or a
--- single one for all. Returns a row per journal entry: how many were applied, and which, unless all were. The driver sends
--- the others to settle(). Not for a caller's own transaction.
+-- Completions without follow-ups, of tasks that keep nothing, in the order of their seq. Returns a row per journal
+-- entry: how many were applied, and which, unless all were. The driver sends the others to settle(). Not for a caller's
+-- own transaction.
 CREATE FUNCTION {settle_plain}(p_namespace bigint, p_seqs bigint[], p_receipts bigint[])
 RETURNS TABLE (completed integer, seqs bigint[])
 LANGUAGE plpgsql {steady_plans} AS $$
@@ -17,8 +17,7 @@ BEGIN
                     SELECT locked.tid
                     FROM unnest(p_seqs, p_receipts) AS u (seq, receipt), LATERAL (
                             SELECT k.ctid AS tid FROM {task} AS k
-                            WHERE k.namespace = p_namespace AND k.seq = u.seq
-                                AND k.receipt = coalesce(u.receipt, p_receipts[1])
+                            WHERE k.namespace = p_namespace AND k.seq = u.seq AND k.receipt = u.receipt
                             FOR UPDATE
                         ) AS locked
                 )
