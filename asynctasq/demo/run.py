@@ -26,7 +26,7 @@ from asynctasq.demo.source_files import (
     write_broken_files,
 )
 from asynctasq.demo.tasks import FILES, FOLDERS, QUEUES, task_id, walk_folder
-from asynctasq.demo.workers import check_running, kill_while_busy, worker_processes
+from asynctasq.demo.workers import check_running, kill_a_busy_one, worker_processes
 from asynctasq.errors import AsyncTasqError, ConfigurationError
 from asynctasq.plugins.driver_factory import DriverFactory
 
@@ -180,8 +180,7 @@ async def _run(plan: Plan, driver: Driver, progress: Progress) -> Run:
             if not live:
                 break
             if killed is None and files * 3 >= plan.files:
-                killed = WORKERS[0]
-                await kill_while_busy(driver, killed, workers[killed])
+                killed = await kill_a_busy_one(driver, workers)
             check_running(workers, except_for=killed)
             if ended != last_ended:
                 last_change, last_ended = time.monotonic(), ended

@@ -16,6 +16,8 @@ from asynctasq.errors import AsyncTasqError
 
 LEASE = 2.0
 CONCURRENCY = 8
+STOPPING = 0.01
+"""Seconds until a signal has reached every thread of a process."""
 
 
 @asynccontextmanager
@@ -68,20 +70,36 @@ async def _stop(process: Process) -> None:
     await process.aclose()
 
 
-async def kill_while_busy(driver: Driver, worker_id: str, process: Process) -> None:
-    """Kill a worker with SIGKILL at a moment when it holds files.
+async def kill_a_busy_one(driver: Driver, workers: Mapping[str, Process]) -> str:
+    """Kill a worker with SIGKILL at a moment when it holds files; which one that was.
 
-    It is stopped first, so that what it holds can be looked up before it is killed; if it holds none just then, it goes
-    on for a moment. Once no file is left that it could hold, it is killed as it is.
+    Each is stopped first, so that what it holds can be looked up before it is killed; if it holds none just then, it
+    goes on. Once no file is left that any could hold, the first is killed as it is.
+
+    Raises:
+        AsyncTasqError: one has ended by itself.
     """
-    while process.returncode is None:
-        process.send_signal(signal.SIGSTOP)
-        if await _holds_tasks(driver, worker_id) or not await _files_are_left(driver):
-            process.kill()
-            await process.wait()
-            return
-        process.send_signal(signal.SIGCONT)
-        await anyio.sleep(0.01)
+    while await _files_are_left(driver):
+        check_running(workers, except_for=None)
+        for worker_id, process in workers.items():
+            _send_signal(process, signal.SIGSTOP)
+            await anyio.sleep(STOPPING)
+            if await _holds_tasks(driver, worker_id):
+                return await _kill(worker_id, process)
+            _send_signal(process, signal.SIGCONT)
+    return await _kill(*next(iter(workers.items())))
+
+
+def _send_signal(process: Process, number: signal.Signals) -> None:
+    if process.returncode is None:
+        process.send_signal(number)
+
+
+async def _kill(worker_id: str, process: Process) -> str:
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+    return worker_id
 
 
 async def _files_are_left(driver: Driver) -> bool:

@@ -19,7 +19,8 @@ from asynctasq.plugins.driver_factory import DriverFactory
 
 pytestmark = pytest.mark.slow
 
-FILES = 60
+FILES = 400
+"""Enough that both workers are still busy when one of them is killed."""
 
 
 def demo(*arguments: str) -> "subprocess.CompletedProcess[str]":
